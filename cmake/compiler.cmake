@@ -1,0 +1,55 @@
+# How everything is compiled: target `duet_options`, linked by each library of the project.
+include(CheckCXXSourceRuns)
+
+add_library(duet_options INTERFACE)
+target_include_directories(duet_options INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(duet_options INTERFACE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
+target_compile_definitions(duet_options INTERFACE DUET_VERSION="${PROJECT_VERSION}")
+
+if(NOT DUET_ARCH AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") ? 0 : 1; }"
+                        DUET_HOST_HAS_AVX2)
+  if(DUET_HOST_HAS_AVX2)
+    set(DUET_ARCH x86-64-v3)
+  endif()
+endif()
+if(DUET_ARCH)
+  target_compile_options(duet_options INTERFACE -march=${DUET_ARCH})
+endif()
+message(STATUS "duet: compiling for ${DUET_ARCH}")
+
+if(DUET_SANITIZE)
+  target_compile_options(duet_options INTERFACE -fsanitize=${DUET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(duet_options INTERFACE -fsanitize=${DUET_SANITIZE})
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+# duet_sources(VARIABLE [DIR…]): all .cpp files of this folder and the given folders below it. New files are found by themselves.
+function(duet_sources variable)
+  set(patterns "*.cpp")
+  foreach(dir ${ARGN})
+    list(APPEND patterns "${dir}/*.cpp")
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} ${patterns})
+  set(${variable} ${sources} PARENT_SCOPE)
+endfunction()
+
+# duet_library(NAME [DIRS dir…] [LINK library…]): an OBJECT library of the .cpp files here and in the given folders. Object
+# libraries keep every registration (a static one would drop rows and fusions that nobody names); whoever links `duet`
+# gets them all.
+add_library(duet INTERFACE)
+function(duet_library name)
+  cmake_parse_arguments(ARG "" "" "DIRS;LINK" ${ARGN})
+  duet_sources(sources ${ARG_DIRS})
+  if(NOT sources)
+    return()
+  endif()
+  add_library(${name} OBJECT ${sources})
+  target_link_libraries(${name} PUBLIC duet_options ${ARG_LINK})
+  target_sources(duet INTERFACE $<TARGET_OBJECTS:${name}>)
+  target_link_libraries(duet INTERFACE duet_options ${ARG_LINK})
+endfunction()

@@ -1,0 +1,19 @@
+#include "kernels/conv2d/conv2d.h"
+
+namespace duet {
+
+extern const Conv2dRow conv2d_ref;
+
+RowList<Conv2dRow>& conv2d_rows() {
+  static RowList<Conv2dRow> rows("conv2d", {conv2d_ref});
+  return rows;
+}
+[[maybe_unused]] static const auto& registered = conv2d_rows();
+
+std::string describe(const Conv2dParams& p) {
+  return fmt::format("({},{},{},{}) * ({},{},{},{}) stride {},{} pad {},{}", p.n, p.h, p.w,
+                     p.in_channels, p.out_channels, p.kernel_h, p.kernel_w, p.in_channels,
+                     p.stride_h, p.stride_w, p.pad_h, p.pad_w);
+}
+
+}  // namespace duet

@@ -1,0 +1,46 @@
+#pragma once
+/// Two-dimensional convolution (cross-correlation, as every deep learning library calls it).
+///
+///   y[n, p, q, o] = bias[o] + Σ_{r, s, i} x[n, p·stride_h + r − pad_h, q·stride_w + s − pad_w, i]
+///   · w[o, r, s, i]
+///
+/// with zero outside the image. Images are NHWC, weights (O, kH, kW, I).
+
+#include "kernels/base/exec.h"
+#include "kernels/base/rows.h"
+#include "kernels/base/view.h"
+
+namespace duet {
+
+struct Conv2dParams {
+  std::int64_t n, h, w, in_channels, out_channels;
+  std::int64_t kernel_h, kernel_w;
+  std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
+
+  std::int64_t out_h() const { return (h + 2 * pad_h - kernel_h) / stride_h + 1; }
+  std::int64_t out_w() const { return (w + 2 * pad_w - kernel_w) / stride_w + 1; }
+  Shape x_shape() const { return {n, h, w, in_channels}; }
+  Shape weight_shape() const { return {out_channels, kernel_h, kernel_w, in_channels}; }
+  Shape y_shape() const { return {n, out_h(), out_w(), out_channels}; }
+  /// Multiplications and additions of one direction, counted as the definition does them.
+  double flops() const {
+    return 2.0 * n * out_h() * out_w() * out_channels * kernel_h * kernel_w * in_channels;
+  }
+};
+std::string describe(const Conv2dParams& p);
+
+struct Conv2dRow : RowInfo {
+  using Params = Conv2dParams;
+  Support (*supports)(const Params&, DType);
+  /// x (N, H, W, I), weight (O, kH, kW, I), bias (O) or absent → y (N, H', W', O).
+  void (*forward)(Exec&, const Params&, ConstView x, ConstView weight, ConstView bias, View y);
+  /// grad_y (N, H', W', O), weight → grad_x (N, H, W, I).
+  void (*backward_data)(Exec&, const Params&, ConstView grad_y, ConstView weight, View grad_x);
+  /// x, grad_y → grad_weight (O, kH, kW, I). The gradient of the bias is a reduction of grad_y,
+  /// another op's job.
+  void (*backward_weights)(Exec&, const Params&, ConstView x, ConstView grad_y, View grad_weight);
+};
+
+RowList<Conv2dRow>& conv2d_rows();
+
+}  // namespace duet

@@ -1,0 +1,17 @@
+#include "kernels/linear/linear.h"
+
+namespace duet {
+
+extern const LinearRow linear_ref;
+
+RowList<LinearRow>& linear_rows() {
+  static RowList<LinearRow> rows("linear", {linear_ref});
+  return rows;
+}
+[[maybe_unused]] static const auto& registered = linear_rows();
+
+std::string describe(const LinearParams& p) {
+  return fmt::format("({},{}) * ({},{})T", p.n, p.in_features, p.out_features, p.in_features);
+}
+
+}  // namespace duet
