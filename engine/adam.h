@@ -1,0 +1,49 @@
+#pragma once
+/// The Adam optimiser with the paper's coupled L2 term; kernels/adam/adam.h has the formula.
+
+#include <string>
+#include <vector>
+
+#include "engine/tensor.h"
+
+namespace duet {
+
+struct AdamOptions {
+  double lr = 3e-4, beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+};
+
+struct AdamParameter {
+  std::string name;
+  Tensor weight;
+  /// What the penalty adds to the gradient per unit of weight (2λ for λ·Σw²).
+  double l2_gradient = 0;
+};
+
+class Adam {
+ public:
+  Adam(std::vector<AdamParameter> parameters, AdamOptions options);
+
+  /// One update of every parameter that has a gradient; the gradients are then let go.
+  void step();
+  void set_lr(double lr) { options_.lr = lr; }
+
+  std::int64_t steps() const { return steps_; }
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+  /// The moments, named "m.<parameter>" and "v.<parameter>".
+  std::vector<std::pair<std::string, Tensor>> state() const;
+  const std::vector<AdamParameter>& parameters() const { return parameters_; }
+
+  /// sqrt(Σ grad²) over all parameters.
+  double gradient_norm() const;
+
+ private:
+  std::vector<AdamParameter> parameters_;
+  std::vector<Tensor> m_, v_;
+  AdamOptions options_;
+  std::int64_t steps_ = 0;
+};
+
+/// Σ x² over all elements of all tensors, carried in f64.
+double sum_of_squares(const std::vector<Tensor>& tensors);
+
+}  // namespace duet

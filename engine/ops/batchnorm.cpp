@@ -1,0 +1,71 @@
+#include "engine/ops/batchnorm.h"
+
+#include "engine/ops/run.h"
+#include "kernels/batchnorm/batchnorm.h"
+
+namespace duet {
+namespace {
+
+struct BatchNormCall {
+  BatchNormParams params;
+  const BatchNormRow* row;
+};
+
+struct BatchNormFunction {
+  static constexpr const char* name = "batchnorm";
+
+  static Tensor forward(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Tensor& mean, const Tensor& var, const BatchNormParams& params) {
+    const BatchNormRow& row = select_row(batchnorm_rows(), params, x);
+    Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+    OpExec exec(x.device());
+    row.forward(exec, params, x, weight, bias, mean, var, y);
+    context.save({x, weight, mean, var});
+    context.store(BatchNormCall{params, &row});
+    return y;
+  }
+
+  static Gradients backward(Context& context, const Tensor& grad_y) {
+    const auto& [params, row] = context.stored<BatchNormCall>();
+    const Tensor &x = context.saved(0), &weight = context.saved(1);
+    const Tensor grad_x = Tensor::empty(x.shape(), x.dtype(), x.device());
+    const Tensor grad_weight = Tensor::empty(weight.shape(), x.dtype(), x.device());
+    const Tensor grad_bias = Tensor::empty(weight.shape(), x.dtype(), x.device());
+    OpExec exec(x.device());
+    row->backward(exec, params, x, grad_y, weight, context.saved(2), context.saved(3), grad_x,
+                  grad_weight, grad_bias);
+    return {grad_x, grad_weight, grad_bias, {}, {}};
+  }
+};
+
+Tensor batchnorm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
+                 const Tensor& var, double eps, bool training) {
+  const std::int64_t channels = x.dim(-1);
+  for (const Tensor* t : {&weight, &bias, &mean, &var})
+    require(t->shape() == Shape{channels},
+            "[batchnorm] x has {} channels, a parameter has shape {}", channels,
+            to_string(t->shape()));
+  require_same_kind("batchnorm", "weight", x, weight);
+  const std::int64_t rows = x.numel() / channels;
+  require(!training || rows > 1, "[batchnorm] one value a channel has no variance: x has shape {}",
+          to_string(x.shape()));
+  return apply<BatchNormFunction>(x, weight, bias, mean, var,
+                                  BatchNormParams{rows, channels, eps, training});
+}
+
+}  // namespace
+
+Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
+                          const Tensor& batch_mean, const Tensor& batch_var) {
+  const auto or_new = [&](const Tensor& t) {
+    return t ? t : Tensor::empty({x.dim(-1)}, x.dtype(), x.device());
+  };
+  return batchnorm(x, weight, bias, or_new(batch_mean), or_new(batch_var), eps, true);
+}
+
+Tensor batchnorm_inference(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
+                           const Tensor& mean, const Tensor& var) {
+  return batchnorm(x, weight, bias, mean, var, eps, false);
+}
+
+}  // namespace duet

@@ -1,0 +1,74 @@
+#include "engine/ops/conv2d.h"
+
+#include "engine/ops/reduce.h"
+#include "engine/ops/run.h"
+#include "kernels/conv2d/conv2d.h"
+
+namespace duet {
+namespace {
+
+struct Conv2dCall {
+  Conv2dParams params;
+  const Conv2dRow* row;
+};
+
+struct Conv2dFunction {
+  static constexpr const char* name = "conv2d";
+
+  static Tensor forward(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Conv2dParams& params) {
+    const Conv2dRow& row = select_row(conv2d_rows(), params, x);
+    Tensor y = Tensor::empty(params.y_shape(), x.dtype(), x.device());
+    OpExec exec(x.device());
+    row.forward(exec, params, x, weight, bias.view(), y);
+    context.save({x, weight});
+    context.store(Conv2dCall{params, &row});
+    return y;
+  }
+
+  static Gradients backward(Context& context, const Tensor& grad_y) {
+    const auto& [params, row] = context.stored<Conv2dCall>();
+    const Tensor &x = context.saved(0), &weight = context.saved(1);
+    Gradients gradients(3);
+    if (context.needs_grad(0)) {
+      gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
+      OpExec exec(x.device());
+      row->backward_data(exec, params, grad_y, weight, gradients[0]);
+    }
+    if (context.needs_grad(1)) {
+      gradients[1] = Tensor::empty(weight.shape(), x.dtype(), x.device());
+      OpExec exec(x.device());
+      row->backward_weights(exec, params, x, grad_y, gradients[1]);
+    }
+    if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
+    return gradients;
+  }
+};
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+  require(x.shape().rank() == 4, "[conv2d] x is (N, H, W, C), this has shape {}",
+          to_string(x.shape()));
+  require(weight.shape().rank() == 4, "[conv2d] weight is (O, kH, kW, I), this has shape {}",
+          to_string(weight.shape()));
+  require(weight.dim(3) == x.dim(3), "[conv2d] weight has {} input channels, x has {}",
+          weight.dim(3), x.dim(3));
+  require(!bias || bias.shape() == Shape{weight.dim(0)},
+          "[conv2d] bias has shape {}, weight has {} outputs",
+          to_string(bias ? bias.shape() : Shape{}), weight.dim(0));
+  require(options.stride_h > 0 && options.stride_w > 0 && options.pad_h >= 0 && options.pad_w >= 0,
+          "[conv2d] stride {}×{} must be positive, pad {}×{} not negative", options.stride_h,
+          options.stride_w, options.pad_h, options.pad_w);
+  require_same_kind("conv2d", "weight", x, weight);
+  const Conv2dParams params{x.dim(0),         x.dim(1),      x.dim(2),      x.dim(3),
+                            weight.dim(0),    weight.dim(1), weight.dim(2), options.stride_h,
+                            options.stride_w, options.pad_h, options.pad_w};
+  require(params.h + 2 * params.pad_h >= params.kernel_h &&
+              params.w + 2 * params.pad_w >= params.kernel_w,
+          "[conv2d] kernel {}×{} is larger than the padded image {}×{}", params.kernel_h,
+          params.kernel_w, params.h + 2 * params.pad_h, params.w + 2 * params.pad_w);
+  return apply<Conv2dFunction>(x, weight, bias, params);
+}
+
+}  // namespace duet

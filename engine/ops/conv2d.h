@@ -1,0 +1,14 @@
+#pragma once
+#include "engine/tensor.h"
+
+namespace duet {
+
+struct Conv2dOptions {
+  std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
+};
+
+/// x (N, H, W, I), weight (O, kH, kW, I), bias (O) or undefined → (N, H', W', O), H' = (H + 2·pad −
+/// kH)/stride + 1. kernels/conv2d/conv2d.h has the formula.
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options);
+
+}  // namespace duet

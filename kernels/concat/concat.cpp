@@ -1,0 +1,17 @@
+#include "kernels/concat/concat.h"
+
+namespace duet {
+
+extern const ConcatRow concat_cpu, concat_ref;
+
+RowList<ConcatRow>& concat_rows() {
+  static RowList<ConcatRow> rows("concat", {concat_cpu, concat_ref});
+  return rows;
+}
+[[maybe_unused]] static const auto& registered = concat_rows();
+
+std::string describe(const ConcatParams& p) {
+  return fmt::format("({}, {})", p.outer, fmt::join(p.widths, "+"));
+}
+
+}  // namespace duet

@@ -1,0 +1,15 @@
+#include "kernels/dropout/dropout.h"
+
+namespace duet {
+
+extern const DropoutRow dropout_cpu, dropout_ref;
+
+RowList<DropoutRow>& dropout_rows() {
+  static RowList<DropoutRow> rows("dropout", {dropout_cpu, dropout_ref});
+  return rows;
+}
+[[maybe_unused]] static const auto& registered = dropout_rows();
+
+std::string describe(const DropoutParams& p) { return fmt::format("({}) p {}", p.count, p.p); }
+
+}  // namespace duet

@@ -1,0 +1,15 @@
+#include "kernels/softmax/softmax.h"
+
+namespace duet {
+
+extern const SoftmaxRow softmax_ref;
+
+RowList<SoftmaxRow>& softmax_rows() {
+  static RowList<SoftmaxRow> rows("softmax", {softmax_ref});
+  return rows;
+}
+[[maybe_unused]] static const auto& registered = softmax_rows();
+
+std::string describe(const SoftmaxParams& p) { return fmt::format("({},{})", p.rows, p.classes); }
+
+}  // namespace duet
