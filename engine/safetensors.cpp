@@ -154,15 +154,13 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
     refuse("its tensors end at byte {}, the file at {}", next + 8 + length, size);
 
   const auto claimed = result.metadata.find(checksum_key);
+  if (claimed == result.metadata.end()) refuse("it carries no checksum, so Duet did not write it");
+  const std::string key = fmt::format("\"{}\":\"", checksum_key);
+  const std::size_t at = text.find(key + claimed->second);
+  if (claimed->second.size() != 16 || at == std::string::npos) refuse("its checksum is malformed");
+  text.replace(at + key.size(), 16, blank_checksum);
   Checksum checksum;
-  if (claimed != result.metadata.end()) {
-    const std::string key = fmt::format("\"{}\":\"", checksum_key);
-    const std::size_t at = text.find(key + claimed->second);
-    if (claimed->second.size() != 16 || at == std::string::npos)
-      refuse("its checksum is malformed");
-    text.replace(at + key.size(), 16, blank_checksum);
-    checksum.add(text.data(), text.size());
-  }
+  checksum.add(text.data(), text.size());
   for (const Piece& piece : pieces) {
     const Tensor& tensor = result.tensors[piece.name];
     if (!in.read(static_cast<char*>(tensor.view().data),
@@ -170,7 +168,7 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
       refuse("tensor '{}' cannot be read", piece.name);
     checksum.add(tensor.view().data, piece.end - piece.begin);
   }
-  if (claimed != result.metadata.end() && checksum.hex() != claimed->second)
+  if (checksum.hex() != claimed->second)
     refuse(
         "its checksum is {}, its contents give {}: it was altered or damaged after it was written",
         claimed->second, checksum.hex());

@@ -1,0 +1,48 @@
+#include "layers/vgg_stream.h"
+
+#include "engine/ops/maxpool2d.h"
+#include "engine/ops/relu.h"
+
+namespace duet {
+
+VggBlock::VggBlock(Build& build, std::int64_t in_channels, std::int64_t out_channels,
+                   const VggOptions& options)
+    : conv1_(build, in_channels, out_channels, 3, 1, !options.batch_norm),
+      conv2_(build, out_channels, out_channels, 3, 1, !options.batch_norm),
+      dropout_(build, options.dropout) {
+  add_part("conv1", conv1_);
+  if (options.batch_norm) {
+    norm1_.emplace(build, out_channels, options.batch_norm_momentum, options.batch_norm_eps);
+    norm2_.emplace(build, out_channels, options.batch_norm_momentum, options.batch_norm_eps);
+    add_part("norm1", *norm1_);
+  }
+  add_part("conv2", conv2_);
+  if (norm2_) add_part("norm2", *norm2_);
+  add_part("dropout", dropout_);
+}
+
+Tensor VggBlock::forward(const Tensor& x) {
+  const NameScope scope(name());
+  Tensor y = conv1_.forward(x);
+  if (norm1_) y = norm1_->forward(y);
+  y = conv2_.forward(relu(y));
+  if (norm2_) y = norm2_->forward(y);
+  return dropout_.forward(maxpool2d(relu(y)));
+}
+
+VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& options) {
+  for (std::size_t i = 0; i < options.widths.size(); ++i) {
+    blocks_.emplace_back(build, i == 0 ? in_channels : options.widths[i - 1], options.widths[i],
+                         options);
+    add_part(fmt::format("block{}", i + 1), blocks_.back());
+  }
+}
+
+Tensor VggStream::forward(const Tensor& x) {
+  const NameScope scope(name());
+  Tensor y = x;
+  for (VggBlock& block : blocks_) y = block.forward(y);
+  return y;
+}
+
+}  // namespace duet

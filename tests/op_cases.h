@@ -1,0 +1,43 @@
+#pragma once
+/// One case, three uses: every op's calls, from which the tests hold each row against the reference
+/// and against central differences. A new row of an op is tested with no further edit.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/tensor.h"
+#include "kernels/base/rows.h"
+
+namespace duet::test {
+
+struct OpCase {
+  /// The op whose rows are tried.
+  std::string op;
+  std::string name;
+  /// Shapes of the differentiable inputs.
+  std::vector<Shape> inputs;
+  std::function<Tensor(const std::vector<Tensor>&)> run;
+  /// The longest sum behind one element of a result or gradient: what rounding errors grow with.
+  std::int64_t reduction_length;
+  /// Inputs are drawn from N(0, 1), or uniformly from [0.5, 2] where a function needs positive
+  /// ones.
+  bool positive = false;
+};
+
+std::vector<OpCase> op_cases();
+
+/// The case's inputs, the same numbers for every dtype (they are exact in f32).
+std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype);
+
+struct OpResult {
+  Tensor y;
+  std::vector<Tensor> grads;
+};
+/// Runs a case forward and backward from Σ y · cotangent, the cotangent drawn from N(0, 1).
+OpResult run_case(const OpCase& c, DType dtype);
+
+/// The table of an op.
+const RowTable& table_of(const std::string& op);
+
+}  // namespace duet::test
