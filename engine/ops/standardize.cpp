@@ -1,0 +1,17 @@
+#include "engine/ops/standardize.h"
+
+#include "engine/ops/run.h"
+#include "kernels/standardize/standardize.h"
+
+namespace duet {
+
+Tensor standardize(const Tensor& x, std::span<const double> mean, std::span<const double> std) {
+  const StandardizeParams params{x.numel() / x.dim(-1), x.dim(-1)};
+  check(params, mean, std);
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  OpExec exec(x.device());
+  select_row(standardize_rows(), params, x).forward(exec, params, x, mean, std, y);
+  return y;
+}
+
+}  // namespace duet
