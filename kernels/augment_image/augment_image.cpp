@@ -14,4 +14,9 @@ std::string describe(const AugmentImageParams& p) {
   return fmt::format("({},{},{},{})", p.n, p.h, p.w, p.channels);
 }
 
+void check(const AugmentImageParams& p, std::span<const ImageAugmentation> augmentations) {
+  require(std::ssize(augmentations) == p.n, "[augment_image] {} augmentations for {} pictures",
+          augmentations.size(), p.n);
+}
+
 }  // namespace duet

@@ -27,6 +27,8 @@ struct AugmentImageParams {
   Shape shape() const { return {n, h, w, channels}; }
 };
 std::string describe(const AugmentImageParams& p);
+/// Throws Error unless there are as many augmentations as pictures.
+void check(const AugmentImageParams& p, std::span<const ImageAugmentation> augmentations);
 
 struct AugmentImageRow : RowInfo {
   using Params = AugmentImageParams;

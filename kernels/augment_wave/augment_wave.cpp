@@ -14,4 +14,9 @@ std::string describe(const AugmentWaveParams& p) {
   return fmt::format("({},{}) seed {}", p.batch, p.samples, p.seed);
 }
 
+void check(const AugmentWaveParams& p, std::span<const WaveAugmentation> augmentations) {
+  require(std::ssize(augmentations) == p.batch, "[augment_wave] {} augmentations for {} clips",
+          augmentations.size(), p.batch);
+}
+
 }  // namespace duet

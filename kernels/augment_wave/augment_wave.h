@@ -31,6 +31,8 @@ struct AugmentWaveParams {
   Shape shape() const { return {batch, samples}; }
 };
 std::string describe(const AugmentWaveParams& p);
+/// Throws Error unless there are as many augmentations as clips.
+void check(const AugmentWaveParams& p, std::span<const WaveAugmentation> augmentations);
 
 /// White noise of mean 0 and variance 1 at index i: the sum of four 16-bit numbers, whose
 /// distribution function is within 0.01 of the normal one. Integers until the last product, so

@@ -20,6 +20,8 @@ struct StandardizeParams {
   double scale = 1, offset = 0;
 };
 std::string describe(const StandardizeParams& p);
+/// Throws Error unless there is one finite mean and one positive std for each channel.
+void check(const StandardizeParams& p, std::span<const double> mean, std::span<const double> std);
 
 struct StandardizeRow : RowInfo {
   using Params = StandardizeParams;

@@ -15,8 +15,9 @@ namespace {
 template <class Row, class T, class Augmentation>
 std::vector<T> run(const Row& row, const typename Row::Params& p, const std::vector<T>& x,
                    const std::vector<Augmentation>& how) {
+  check(p, how);
   std::vector<T> y(x.size());
-  test::TestWorkspace workspace;
+  TestWorkspace workspace;
   Exec exec{{}, workspace};
   row.forward(exec, p, {x.data(), p.shape(), dtype_of<T>}, how, {y.data(), p.shape(), dtype_of<T>});
   return y;
@@ -174,4 +175,9 @@ TEST_CASE("augment_image: every row against the f64 reference") {
       worst = std::max(worst, std::abs(y[i] - expected[i]));
     CHECK(worst <= 2 * 1.2 * 0x1p-24);  // a product and a sum, values below 1.2
   });
+}
+
+TEST_CASE("augment: a count of augmentations that does not fit is an error") {
+  CHECK_THROWS_AS(check(AugmentWaveParams{3, 10}, std::vector<WaveAugmentation>(2)), Error);
+  CHECK_THROWS_AS(check(AugmentImageParams{3, 4, 4, 1}, std::vector<ImageAugmentation>(4)), Error);
 }

@@ -18,7 +18,7 @@ template <class T>
 std::vector<T> run(const ResizeRow& row, const ResizeParams& p, const std::vector<T>& x) {
   check(p);
   std::vector<T> y(p.y_shape().numel());
-  test::TestWorkspace workspace;
+  TestWorkspace workspace;
   Exec exec{{}, workspace};
   row.forward(exec, p, {x.data(), p.x_shape(), dtype_of<T>}, {y.data(), p.y_shape(), dtype_of<T>});
   return y;

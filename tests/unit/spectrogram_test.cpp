@@ -19,7 +19,7 @@ namespace {
 template <class T>
 std::vector<T> run(const SpectrogramRow& row, const SpectrogramParams& p, const std::vector<T>& x) {
   std::vector<T> y(p.y_shape().numel());
-  test::TestWorkspace workspace;
+  TestWorkspace workspace;
   Exec exec{{}, workspace};
   row.forward(exec, p, {x.data(), p.x_shape(), dtype_of<T>}, {y.data(), p.y_shape(), dtype_of<T>});
   return y;
