@@ -2,7 +2,7 @@
 
 #include <toml++/toml.h>
 #include <charconv>
-#include <cmath>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "kernels/base/error.h"
@@ -111,11 +111,8 @@ std::string number_text(double value) {
   return text;
 }
 
-std::string toml_string(const std::string& text) {
-  std::ostringstream out;
-  out << toml::value<std::string>(text);
-  return out.str();
-}
+/// A TOML basic string has the escapes of a JSON string.
+std::string toml_string(const std::string& text) { return nlohmann::json(text).dump(); }
 
 }  // namespace
 
