@@ -1,12 +1,10 @@
 #include "apps/data/pairs.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <array>
 #include <map>
 
-#include "kernels/base/philox.h"
+#include "apps/data/digest.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -39,7 +37,7 @@ struct Draw {
 std::vector<Draw> draw_rounds(std::size_t count, std::size_t voices, const char* split, int label,
                               std::uint64_t seed, std::uint64_t epoch) {
   const std::string purpose = fmt::format("pairs {} {} {}", split, class_names[label], epoch);
-  RandomSequence random(seed, XXH3_64bits(purpose.data(), purpose.size()));
+  RandomSequence random = random_for(seed, purpose);
   std::vector<Draw> draws;
   std::vector<std::size_t> order(voices);
   for (std::size_t i = 0; i < voices; ++i) order[i] = i;
@@ -154,8 +152,7 @@ std::string split_fingerprint(std::span<const Pair> pairs) {
   std::sort(lines.begin(), lines.end());
   std::string text;
   for (const std::string& line : lines) text += line;
-  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  return digest_hex(text);
 }
 
 }  // namespace duet

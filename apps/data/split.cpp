@@ -1,13 +1,12 @@
 #include "apps/data/split.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <set>
 
-#include "kernels/base/philox.h"
+#include "apps/data/digest.h"
 
 namespace duet {
 namespace {
@@ -20,10 +19,6 @@ constexpr std::pair<const char*, SplitMode> mode_names[] = {
     {"cross-actress", SplitMode::cross_actress},
     {"leaky", SplitMode::leaky},
 };
-
-RandomSequence sequence(const SplitOptions& options, std::string_view purpose) {
-  return {options.seed, XXH3_64bits(purpose.data(), purpose.size())};
-}
 
 /// What is dealt out whole: its name, its files, and the group it represents.
 struct Unit {
@@ -143,7 +138,7 @@ void deal_all(const Corpus& corpus, SplitCorpus& result, const SplitOptions& opt
     fail<DataError>("{}: {} {} are too few to keep apart in train, dev and test{}; {}",
                     place_of(corpus), n, what,
                     options.folds ? fmt::format(" of {} folds", options.folds) : "", remedy);
-  deal(result.items, units, shares, sequence(options, what), place_of(corpus), remedy);
+  deal(result.items, units, shares, random_for(options.seed, what), place_of(corpus), remedy);
 }
 
 bool has_own_split(const Corpus& corpus) {
@@ -167,8 +162,7 @@ void split_as_corpus(const Corpus& corpus, SplitCorpus& result, const SplitOptio
     splits_of[item.person].insert(item.split);
     own_dev |= item.split == "dev";
   }
-  for (const auto& [person, splits] : splits_of)
-    if (splits.size() > 1) result.shared_persons.push_back(person);
+  result.shared_persons = persons_in_several_splits(result.items);
   if (!result.shared_persons.empty()) {
     const std::string what =
         fmt::format("{} of {} persons are in more than one part of the corpus's own split, e.g. {}",
@@ -186,8 +180,8 @@ void split_as_corpus(const Corpus& corpus, SplitCorpus& result, const SplitOptio
   if (units.size() < 2)
     fail<DataError>("{}: {} persons of train are not in test, too few to cut dev from; {}",
                     place_of(corpus), units.size(), "name a dev part in the corpus");
-  deal(result.items, units, {0, 0, share(units.size(), 0.10)}, sequence(options, "dev persons"),
-       place_of(corpus), "name a dev part in the corpus");
+  deal(result.items, units, {0, 0, share(units.size(), 0.10)},
+       random_for(options.seed, "dev persons"), place_of(corpus), "name a dev part in the corpus");
 }
 
 void split_across_actresses(const Corpus& corpus, SplitCorpus& result,
@@ -208,8 +202,8 @@ void split_across_actresses(const Corpus& corpus, SplitCorpus& result,
       [&](const Item& item) { return item.person != test; });
   if (words.size() < 2)
     fail<DataError>("{}: one word is too few to cut dev from; add clips", place_of(corpus));
-  deal(result.items, words, {0, 0, share(words.size(), 0.15)}, sequence(options, "dev words"),
-       place_of(corpus), "add clips");
+  deal(result.items, words, {0, 0, share(words.size(), 0.15)},
+       random_for(options.seed, "dev words"), place_of(corpus), "add clips");
 }
 
 }  // namespace
@@ -227,6 +221,16 @@ const char* to_string(SplitMode mode) {
   for (const auto& [word, value] : mode_names)
     if (value == mode) return word;
   return "?";
+}
+
+std::vector<std::string> persons_in_several_splits(const std::vector<Item>& items) {
+  std::map<std::string, std::set<std::string>> splits_of;
+  for (const Item& item : items)
+    if (!item.split.empty()) splits_of[item.person].insert(item.split);
+  std::vector<std::string> shared;
+  for (const auto& [person, splits] : splits_of)
+    if (splits.size() > 1) shared.push_back(person);
+  return shared;
 }
 
 SplitCorpus split_faces(const Corpus& corpus, const SplitOptions& options) {

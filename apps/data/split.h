@@ -43,6 +43,9 @@ struct SplitCorpus {
   std::vector<std::string> shared_persons;
 };
 
+/// Persons with items in more than one of train, dev and test, sorted.
+std::vector<std::string> persons_in_several_splits(const std::vector<Item>& items);
+
 /// Faces follow the corpus's own train and test; dev is what it names so, or 10 % of the persons
 /// of train who are not in test. A corpus without train and test is split by person, or by picture
 /// if the mode is leaky; the voices' other modes mean the same as `speaker` here.
