@@ -96,7 +96,8 @@ InspectedPart inspect_part(const fs::path& where, const Listing& listing, const 
     if (fresh) continue;
     const Item& original = items[earlier->second];
     ++part.copies;
-    part.misplaced_copies += original.split != items[i].split || original.label != items[i].label;
+    if (original.split != items[i].split || original.label != items[i].label)
+      part.misplaced_copies.emplace_back(items[i].name, original.name);
   }
   return part;
 }
@@ -117,6 +118,10 @@ std::string listed(const Counts& counts, Print&& print) {
   return text;
 }
 
+std::string line(std::string_view name, std::string_view text) {
+  return fmt::format("  {:<18}{}\n", name, text);
+}
+
 void print_classes(std::string& out, const std::vector<Item>& items) {
   std::map<std::string, std::array<int, class_count>> rows;
   std::array<int, class_count> all{};
@@ -124,11 +129,11 @@ void print_classes(std::string& out, const std::vector<Item>& items) {
     ++rows[item.split][item.label];
     ++all[item.label];
   }
-  out += fmt::format("  {:<12}", "class");
+  out += fmt::format("  {:<18}", "class");
   for (const char* name : class_names) out += fmt::format("{:>10}", name);
   out += fmt::format("{:>10}\n", "all");
   const auto row = [&](std::string_view name, const std::array<int, class_count>& counts) {
-    out += fmt::format("  {:<12}", name);
+    out += fmt::format("  {:<18}", name);
     for (const int count : counts) out += fmt::format("{:>10}", count);
     out += fmt::format("{:>10}\n", counts[0] + counts[1] + counts[2]);
   };
@@ -141,7 +146,7 @@ void print_classes(std::string& out, const std::vector<Item>& items) {
 void print_persons(std::string& out, const Corpus& corpus) {
   const char* what = corpus.modality == Modality::face ? "persons" : "speakers";
   if (!corpus.persons_known) {
-    out += fmt::format("  {:<12}not known\n", what);
+    out += fmt::format("  {:<18}not known\n", what);
     return;
   }
   std::map<std::string, std::array<int, class_count>> counts;
@@ -153,7 +158,7 @@ void print_persons(std::string& out, const Corpus& corpus) {
   std::vector<int> sums;
   for (const auto& [person, c] : counts) sums.push_back(c[0] + c[1] + c[2]);
   std::sort(sums.begin(), sums.end());
-  out += fmt::format("  {:<12}{}, with {} to {} files each (median {})", what, counts.size(),
+  out += fmt::format("  {:<18}{}, with {} to {} files each, median {}", what, counts.size(),
                      sums.front(), sums.back(), sums[sums.size() / 2]);
   if (by_split.size() > 1)
     for (const auto& [split, persons] : by_split)
@@ -161,7 +166,7 @@ void print_persons(std::string& out, const Corpus& corpus) {
   out += "\n";
   if (counts.size() > 30) return;
   for (const auto& [person, c] : counts)
-    out += fmt::format("  {:<12}{:>10}{:>10}{:>10}{:>10}\n", person, c[0], c[1], c[2],
+    out += fmt::format("  {:<18}{:>10}{:>10}{:>10}{:>10}\n", person, c[0], c[1], c[2],
                        c[0] + c[1] + c[2]);
 }
 
@@ -170,44 +175,46 @@ void print_part(std::string& out, const InspectedPart& part) {
   const Corpus& corpus = part.corpus;
   out += fmt::format("{} {}\n", part.files, faces ? "pictures" : "sounds");
   if (part.problem.empty()) {
-    out += fmt::format("  {:<12}{}\n", "corpus", corpus.name);
+    out += fmt::format("  {:<18}{}\n", "corpus", corpus.name);
     print_classes(out, corpus.items);
     print_persons(out, corpus);
     for (const auto& [reason, count] : corpus.unused)
-      out += fmt::format("  {:<12}{} {}\n", "not used", count, reason);
+      out += fmt::format("  {:<18}{} {}\n", "not used", count, reason);
   } else {
-    out += fmt::format("  {:<12}none: {}\n", "corpus", part.problem);
+    out += line("corpus", "none: " + part.problem);
   }
   if (!part.seconds.empty()) {
     std::vector<double> sorted = part.seconds;
     std::sort(sorted.begin(), sorted.end());
-    out += fmt::format("  {:<12}{:.2f} to {:.2f} s, median {:.2f} s\n", "duration", sorted.front(),
+    out += fmt::format("  {:<18}{:.2f} to {:.2f} s, median {:.2f} s\n", "duration", sorted.front(),
                        sorted.back(), sorted[sorted.size() / 2]);
-    out += fmt::format("  {:<12}{}\n", "rate",
+    out += fmt::format("  {:<18}{}\n", "rate",
                        listed(part.rates, [](int hz) { return fmt::format("{} Hz", hz); }));
-    out += fmt::format("  {:<12}{}\n", "channels",
+    out += fmt::format("  {:<18}{}\n", "channels",
                        listed(part.channels, [](int n) { return fmt::format("{}", n); }));
   }
   if (!part.sizes.empty()) {
-    out += fmt::format("  {:<12}{}\n", "size", listed(part.sizes, [](const auto& size) {
+    out += fmt::format("  {:<18}{}\n", "size", listed(part.sizes, [](const auto& size) {
                          return fmt::format("{}×{}", size.first, size.second);
                        }));
-    out += fmt::format("  {:<12}{}\n", "colours", listed(part.colours, [](int n) {
+    out += fmt::format("  {:<18}{}\n", "colours", listed(part.colours, [](int n) {
                          return std::string(n == 1 ? "grey" : n == 3 ? "RGB" : "CMYK");
                        }));
   }
   if (part.copies)
-    out += fmt::format(
-        "  {:<12}{} files are copies of another, {} of them in another split or class\n", "copies",
-        part.copies, part.misplaced_copies);
+    out += line("copies", fmt::format("{} files hold the bytes of another, {} of them in another "
+                                      "split or class",
+                                      part.copies, part.misplaced_copies.size()));
+  for (const auto& [copy, original] : part.misplaced_copies)
+    out += fmt::format("    {} = {}\n", copy, original);
   if (part.shared_persons)
-    out += fmt::format("  {:<12}{} persons are in more than one part of the corpus's own split\n",
+    out += fmt::format("  {:<18}{} persons are in more than one part of the corpus's own split\n",
                        "shared", part.shared_persons);
   for (const std::string& warning : corpus.warnings)
-    out += fmt::format("  {:<12}{}\n", "warning", warning);
+    out += fmt::format("  {:<18}{}\n", "warning", warning);
   for (const std::string& warning : part.warnings)
-    out += fmt::format("  {:<12}{}\n", "warning", warning);
-  out += fmt::format("  {:<12}{}\n", "refused", part.refused.size());
+    out += fmt::format("  {:<18}{}\n", "warning", warning);
+  out += fmt::format("  {:<18}{}\n", "refused", part.refused.size());
   for (const Refusal& refusal : part.refused)
     out += fmt::format("    {}: {}\n", refusal.path.string(), refusal.reason);
 }
@@ -234,7 +241,7 @@ Inspection inspect(const fs::path& where) {
 }
 
 std::string to_string(const Inspection& inspection) {
-  std::string out = fmt::format("{}: ", inspection.where.string());
+  std::string out = fmt::format("{}\n", inspection.where.string());
   for (const InspectedPart& part : inspection.parts) print_part(out, part);
   return out;
 }

@@ -31,9 +31,10 @@ struct InspectedPart {
   std::map<int, int> rates, channels;        ///< Hz, and channels: how many sounds
   std::map<std::pair<int, int>, int> sizes;  ///< (width, height): how many pictures
   std::map<int, int> colours;                ///< 1 grey, 3 RGB, 4 CMYK: how many pictures
-  /// Files with the very bytes of an earlier one, and how many of them stand in another split or
-  /// class than it.
-  int copies = 0, misplaced_copies = 0;
+  /// Files with the very bytes of an earlier one; and those of them that stand in another split or
+  /// class than it, each with the name of the earlier one.
+  int copies = 0;
+  std::vector<std::pair<std::string, std::string>> misplaced_copies;
   /// Persons in more than one part of the corpus's own split.
   std::size_t shared_persons = 0;
 };

@@ -156,7 +156,6 @@ Source open_source(const fs::path& where, Modality modality) {
 
 void read_class_folders(Source& source) {
   Corpus& corpus = source.corpus;
-  std::set<std::string> others;
   std::vector<std::string> residues;
   for (const fs::path& file : source.listing.of(corpus.modality)) {
     std::optional<Emotion> emotion;
@@ -168,7 +167,8 @@ void read_class_folders(Source& source) {
       } else if (const std::string s = split_of_word(word); !s.empty()) {
         split = s;
       } else {
-        residue += (residue.empty() ? "" : "/") + word;
+        if (!residue.empty()) residue += '/';
+        residue += word;
       }
     }
     if (!emotion) {
@@ -176,13 +176,18 @@ void read_class_folders(Source& source) {
     } else if (emotion->label == no_label) {
       ++corpus.unused[emotion->name];
     } else {
-      others.insert(residue);
       residues.push_back(residue);
       corpus.items.push_back(
           {corpus.folder / file, file.generic_string(), emotion->label, "", "", "", split});
     }
   }
-  if (others.size() > 1 && !others.contains("")) {
+  // A single such folder, or folders that each hold train and test, are not people.
+  std::map<std::string, std::set<std::string>> splits_of;
+  for (std::size_t i = 0; i < residues.size(); ++i)
+    splits_of[residues[i]].insert(corpus.items[i].split);
+  const bool all_shared = std::all_of(splits_of.begin(), splits_of.end(),
+                                      [](const auto& entry) { return entry.second.size() > 1; });
+  if (splits_of.size() > 1 && !splits_of.contains("") && !all_shared) {
     for (std::size_t i = 0; i < residues.size(); ++i) corpus.items[i].person = residues[i];
     corpus.persons_known = true;
   }

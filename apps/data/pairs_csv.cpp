@@ -32,18 +32,18 @@ void write_pairs(const fs::path& csv, std::span<const Pair> pairs) {
   }
   std::string out = "face,voice,label,split,augment,speaker,person";
   if (text) out += ",text";
-  for (const std::string& name : others) out += "," + csv_field(name);
+  for (const std::string& name : others) out.append(",").append(csv_field(name));
   out += "\n";
   for (const Pair& pair : pairs) {
     out += fmt::format("{},{},{},{},{},{},{}", csv_field(written_path(pair.face, folder)),
                        csv_field(written_path(pair.voice, folder)),
                        pair.label == no_label ? "" : class_names[pair.label], csv_field(pair.split),
                        pair.augment, csv_field(pair.speaker), csv_field(pair.person));
-    if (text) out += "," + csv_field(pair.text);
+    if (text) out.append(",").append(csv_field(pair.text));
     for (const std::string& name : others) {
       const auto it = std::find_if(pair.other.begin(), pair.other.end(),
                                    [&](const auto& cell) { return cell.first == name; });
-      out += "," + (it == pair.other.end() ? "" : csv_field(it->second));
+      out.append(",").append(it == pair.other.end() ? "" : csv_field(it->second));
     }
     out += "\n";
   }

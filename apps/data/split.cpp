@@ -212,7 +212,7 @@ SplitMode parse_split_mode(std::string_view name) {
   std::string known;
   for (const auto& [word, mode] : mode_names) {
     if (name == word) return mode;
-    known += (known.empty() ? "" : ", ") + std::string(word);
+    known.append(known.empty() ? "" : ", ").append(word);
   }
   fail<UsageError>("[split] no split is named '{}'; there are {}", name, known);
 }
