@@ -46,6 +46,8 @@ std::vector<Draw> draw_rounds(std::size_t count, std::size_t voices, const char*
     for (std::size_t i = 0; i < voices && draws.size() < count; ++i)
       draws.push_back({order[i], round});
   }
+  // Else the first faces would always get the voices as recorded.
+  random.shuffle(draws);
   return draws;
 }
 
