@@ -5,6 +5,7 @@ namespace duet {
 #if DUET_HAVE_ONEDNN
 extern const Conv2dRow conv2d_onednn;
 #endif
+extern const Conv2dRow conv2d_cpu;
 extern const Conv2dRow conv2d_ref;
 
 RowList<Conv2dRow>& conv2d_rows() {
@@ -12,7 +13,7 @@ RowList<Conv2dRow>& conv2d_rows() {
 #if DUET_HAVE_ONEDNN
     conv2d_onednn,
 #endif
-        conv2d_ref,
+        conv2d_cpu, conv2d_ref,
   });
   return rows;
 }
