@@ -68,16 +68,16 @@ Window input_window(const Conv2dParams& c, std::int64_t y0, std::int64_t x0) {
   return w;
 }
 
-/// Calls `f(i, n, a, b)` for pixels first … first + count - 1.
+/// Calls `f(i, n, a, b, length)` for each run of pixels in one row: pixels first + i … first + i +
+/// length - 1 are (n, a, b), (n, a, b + 1) and so on, for i from 0 to count - 1.
 template <class F>
-void for_each_pixel(const Window& w, std::int64_t first, std::int64_t count, F&& f) {
+void for_each_run(const Window& w, std::int64_t first, std::int64_t count, F&& f) {
   std::int64_t b = first % w.cols, a = first / w.cols % w.rows, n = first / (w.cols * w.rows);
-  for (std::int64_t i = 0; i < count; ++i) {
-    f(i, n, a, b);
-    if (++b < w.cols) continue;
-    b = 0;
-    if (++a < w.rows) continue;
-    a = 0, ++n;
+  for (std::int64_t i = 0; i < count;) {
+    const std::int64_t length = std::min(w.cols - b, count - i);
+    f(i, n, a, b, length);
+    i += length, b = 0;
+    if (++a == w.rows) a = 0, ++n;
   }
 }
 
@@ -85,15 +85,46 @@ void for_each_pixel(const Window& w, std::int64_t first, std::int64_t count, F&&
 template <class T>
 void find_sources(const Window& w, const T* image, std::int64_t first, std::int64_t count,
                   const T* zeros, const T** addresses) {
-  for_each_pixel(w, first, count, [&](auto i, auto n, auto a, auto b) {
+  for_each_run(w, first, count, [&](auto i, auto n, auto a, auto b, auto length) {
     const T** address = addresses + i;
     for (const Window::Tap& tap : w.taps) {
       const std::int64_t y = a * w.step_h + tap.y, x = b * w.step_w + tap.x;
-      const bool inside = y >= 0 && y < w.height && x >= 0 && x < w.width;
-      *address = inside ? image + ((n * w.height + y) * w.width + x) * w.channels : zeros;
+      const T* row = image + (n * w.height + y) * w.width * w.channels;
+      if (y < 0 || y >= w.height)
+        std::fill_n(address, length, zeros);
+      else
+        for (std::int64_t j = 0; j < length; ++j) {
+          const std::int64_t column = x + j * w.step_w;
+          address[j] = column >= 0 && column < w.width ? row + column * w.channels : zeros;
+        }
       address += count;
     }
   });
+}
+
+/// Lays the taps of each pixel side by side: to[i · depth + t · channels …] = the channels at
+/// addresses[t · count + i].
+template <class T>
+void lay_out(const T* const* addresses, std::int64_t count, std::int64_t taps,
+             std::int64_t channels, T* to) {
+  const auto copy = [&](auto channels_known) {
+    const std::int64_t n = channels_known;
+    for (std::int64_t t = 0; t < taps; ++t)
+      for (std::int64_t i = 0; i < count; ++i) {
+        const T* from = addresses[t * count + i];
+        T* row = to + (i * taps + t) * n;
+        for (std::int64_t k = 0; k < n; ++k) row[k] = from[k];
+      }
+  };
+  // Pictures have 1 or 3 channels.
+  if (channels == 1)
+    copy(std::integral_constant<std::int64_t, 1>{});
+  else if (channels == 3)
+    copy(std::integral_constant<std::int64_t, 3>{});
+  else if (channels == 8)
+    copy(std::integral_constant<std::int64_t, 8>{});
+  else
+    copy(channels);
 }
 
 /// A part of the sum over (tap, channel): channels first … first + length - 1 of one tap.
@@ -133,14 +164,14 @@ void multiply_pixels(Exec& exec, const Window& w, const T* image, const T* panel
   const std::int64_t chunk_panels = divide_up(panel_count, column_chunks);
   const std::int64_t chunks = pixel_chunks * column_chunks;
   // With few channels a tap is too short a sum: lay the taps of a pixel side by side first.
-  const bool lay_out = w.channels < 16;
-  const auto blocks = lay_out ? cut_sum(1, depth) : cut_sum(taps, w.channels);
+  const bool few_channels = w.channels < 16;
+  const auto blocks = few_channels ? cut_sum(1, depth) : cut_sum(taps, w.channels);
 
   T* zeros = exec.workspace.allocate_array<T>(w.channels);
   std::fill_n(zeros, w.channels, T(0));
   ChunkScratch<const T*> sources(exec.workspace, pixel_block * std::max<std::int64_t>(taps, 1),
                                  chunks);
-  ChunkScratch<T> laid_out(exec.workspace, lay_out ? pixel_block * depth : 1, chunks);
+  ChunkScratch<T> laid_out(exec.workspace, few_channels ? pixel_block * depth : 1, chunks);
 
   parallel_chunks(chunks, [&](std::int64_t chunk) {
     const std::int64_t first = chunk / column_chunks * pixel_block;
@@ -152,18 +183,14 @@ void multiply_pixels(Exec& exec, const Window& w, const T* image, const T* panel
     const T** source = source_lease.get();
     find_sources(w, image, first, count, zeros, source);
     const auto laid_out_lease = laid_out.take();
-    if (lay_out) {
-      T* row = laid_out_lease.get();
-      for (std::int64_t i = 0; i < count; ++i)
-        for (std::int64_t t = 0; t < taps; ++t) {
-          const T* from = source[t * count + i];
-          for (std::int64_t k = 0; k < w.channels; ++k) *row++ = from[k];
-        }
+    if (few_channels) {
+      lay_out(source, count, taps, w.channels, laid_out_lease.get());
       for (std::int64_t i = 0; i < count; ++i) source[i] = laid_out_lease.get() + i * depth;
     }
     T* out[pixel_block];
-    for_each_pixel(w, first, count,
-                   [&](auto i, auto n, auto a, auto b) { out[i] = address(n, a, b); });
+    for_each_run(w, first, count, [&](auto i, auto n, auto a, auto b, auto length) {
+      for (std::int64_t j = 0; j < length; ++j) out[i + j] = address(n, a, b + j);
+    });
 
     std::int64_t k0 = 0;
     for (const std::vector<Segment>& block : blocks) {

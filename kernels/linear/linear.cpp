@@ -5,6 +5,7 @@ namespace duet {
 #if DUET_HAVE_ONEDNN
 extern const LinearRow linear_onednn;
 #endif
+extern const LinearRow linear_cpu;
 extern const LinearRow linear_ref;
 
 RowList<LinearRow>& linear_rows() {
@@ -12,7 +13,7 @@ RowList<LinearRow>& linear_rows() {
 #if DUET_HAVE_ONEDNN
     linear_onednn,
 #endif
-        linear_ref,
+        linear_cpu, linear_ref,
   });
   return rows;
 }
