@@ -2,10 +2,19 @@
 
 namespace duet {
 
+#if DUET_HAVE_ONEDNN
+extern const Conv2dRow conv2d_onednn;
+#endif
+extern const Conv2dRow conv2d_cpu;
 extern const Conv2dRow conv2d_ref;
 
 RowList<Conv2dRow>& conv2d_rows() {
-  static RowList<Conv2dRow> rows("conv2d", {conv2d_ref});
+  static RowList<Conv2dRow> rows("conv2d", {
+#if DUET_HAVE_ONEDNN
+    conv2d_onednn,
+#endif
+        conv2d_cpu, conv2d_ref,
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = conv2d_rows();

@@ -2,10 +2,19 @@
 
 namespace duet {
 
+#if DUET_HAVE_ONEDNN
+extern const LinearRow linear_onednn;
+#endif
+extern const LinearRow linear_cpu;
 extern const LinearRow linear_ref;
 
 RowList<LinearRow>& linear_rows() {
-  static RowList<LinearRow> rows("linear", {linear_ref});
+  static RowList<LinearRow> rows("linear", {
+#if DUET_HAVE_ONEDNN
+    linear_onednn,
+#endif
+        linear_cpu, linear_ref,
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = linear_rows();

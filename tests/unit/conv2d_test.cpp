@@ -1,0 +1,146 @@
+#include "kernels/conv2d/conv2d.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/test_rows.h"
+
+using namespace duet;
+using test::Array;
+
+namespace {
+
+// {n, h, w, in, out, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w}
+const std::vector<Conv2dParams> cases = {
+    {1, 5, 5, 1, 1, 3, 3, 1, 1, 1, 1},      {2, 7, 9, 3, 8, 3, 3, 1, 1, 1, 1},
+    {1, 9, 7, 8, 17, 3, 3, 1, 1, 1, 1},     {2, 8, 8, 17, 3, 3, 3, 1, 1, 0, 0},
+    {1, 6, 5, 3, 17, 3, 3, 1, 1, 2, 2},     {2, 9, 9, 8, 8, 3, 3, 2, 2, 1, 1},
+    {1, 10, 8, 3, 8, 3, 3, 2, 2, 0, 0},     {2, 8, 11, 17, 8, 5, 3, 1, 1, 2, 1},
+    {1, 11, 8, 8, 3, 5, 3, 2, 1, 0, 2},     {2, 7, 7, 17, 17, 1, 1, 1, 1, 0, 0},
+    {1, 8, 9, 8, 17, 1, 1, 2, 2, 0, 0},     {1, 3, 3, 64, 8, 3, 3, 1, 1, 0, 0},
+    {1, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1},  {3, 6, 6, 17, 64, 3, 3, 1, 1, 1, 1},
+    {1, 4, 130, 3, 24, 3, 3, 1, 1, 1, 1},   {5, 1, 1, 16, 16, 3, 3, 1, 1, 1, 1},
+    {4, 13, 10, 32, 48, 3, 3, 1, 1, 1, 1},  {3, 17, 19, 33, 40, 3, 3, 1, 1, 1, 1},
+    {8, 12, 12, 16, 32, 3, 3, 1, 1, 1, 1},  {2, 33, 30, 64, 17, 3, 3, 1, 1, 1, 1},
+    {2, 20, 18, 140, 36, 3, 3, 1, 1, 1, 1}, {16, 6, 6, 36, 150, 3, 3, 1, 1, 1, 1},
+};
+
+enum Direction { forward, forward_biased, backward_data, backward_weights };
+const char* const direction_names[] = {"forward", "forward with bias", "backward_data",
+                                       "backward_weights"};
+
+struct Operands {
+  explicit Operands(const Conv2dParams& c, DType dtype)
+      : x(Array::random(c.x_shape(), 1).to(dtype)),
+        weight(Array::random(c.weight_shape(), 2).to(dtype)),
+        bias(Array::random({c.out_channels}, 3).to(dtype)),
+        grad_y(Array::random(c.y_shape(), 4).to(dtype)) {}
+  Array x, weight, bias, grad_y;
+};
+
+Array run(const Conv2dRow& row, Direction direction, const Conv2dParams& c, const Operands& in) {
+  const DType dtype = in.x.view().dtype;
+  TestWorkspace workspace;
+  Exec exec{{}, workspace};
+  Array out(direction == backward_data      ? c.x_shape()
+            : direction == backward_weights ? c.weight_shape()
+                                            : c.y_shape(),
+            dtype);
+  switch (direction) {
+    case forward: row.forward(exec, c, in.x.view(), in.weight.view(), {}, out.view()); break;
+    case forward_biased:
+      row.forward(exec, c, in.x.view(), in.weight.view(), in.bias.view(), out.view());
+      break;
+    case backward_data:
+      row.backward_data(exec, c, in.grad_y.view(), in.weight.view(), out.view());
+      break;
+    case backward_weights:
+      row.backward_weights(exec, c, in.x.view(), in.grad_y.view(), out.view());
+      break;
+  }
+  return out;
+}
+
+std::int64_t reduction_length(Direction direction, const Conv2dParams& c) {
+  const std::int64_t taps = c.kernel_h * c.kernel_w;
+  if (direction == backward_data) return taps * c.out_channels;
+  if (direction == backward_weights) return c.n * c.out_h() * c.out_w();
+  return taps * c.in_channels + 1;
+}
+
+const Conv2dRow& reference() { return conv2d_rows().rows().back(); }
+
+/// Calls `f(row, dtype)` for every row and dtype that supports a call.
+template <class F>
+void for_each_row(const Conv2dParams& c, F&& f) {
+  for (const Conv2dRow& row : conv2d_rows().rows())
+    for (const DType dtype : {DType::f32, DType::f64})
+      if (row.device == DeviceType::cpu && row.supports(c, dtype)) f(row, dtype);
+}
+
+std::string name(const Conv2dRow& row, Direction d, const Conv2dParams& c, DType dtype) {
+  return fmt::format("{} {} {} {}", row.name, direction_names[d], describe(c), to_string(dtype));
+}
+
+constexpr Direction directions[] = {forward, forward_biased, backward_data, backward_weights};
+
+}  // namespace
+
+TEST_CASE("conv2d: the last row is the reference") {
+  CHECK(std::string(reference().name) == "ref");
+}
+
+TEST_CASE("conv2d: every row agrees with the reference in float64") {
+  std::map<std::string, int> supported;
+  for (const Conv2dRow& row : conv2d_rows().rows()) supported[row.name] = 0;
+  for (const Conv2dParams& c : cases)
+    for (const Direction d : directions) {
+      const Array truth = run(reference(), d, c, Operands(c, DType::f64));
+      CHECK(truth.largest() > 0.01);
+      for_each_row(c, [&](const Conv2dRow& row, DType dtype) {
+        ++supported[row.name];
+        const Array result = run(row, d, c, Operands(c, dtype));
+        INFO(name(row, d, c, dtype));
+        CHECK(result.distance(truth) <=
+              row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, truth));
+      });
+    }
+  for (const auto& [row, count] : supported)
+    CHECK_MESSAGE(count > 0, row << " supports none of the cases");
+}
+
+TEST_CASE("conv2d: the same bits on every run, and on one thread and two") {
+  for (const Conv2dParams& c : cases)
+    for_each_row(c, [&](const Conv2dRow& row, DType dtype) {
+      if (row.kind == RowKind::ref) return;  // one thread an image, no sum across images
+      const Operands in(c, dtype);
+      for (const Direction d : directions) {
+        const auto result_on = [&](int threads) {
+          const test::Threads scope(threads);
+          return run(row, d, c, in);
+        };
+        INFO(name(row, d, c, dtype));
+        const Array first = result_on(2);
+        CHECK((first == result_on(2)));
+        if (test::independent_of_threads(row)) CHECK((first == result_on(1)));
+      }
+    });
+}
+
+TEST_CASE("conv2d: the reference convolves by the definition") {
+  // One 3x3 image, one 2x2 kernel, stride 1, no padding: worked by hand.
+  const Conv2dParams c{1, 3, 3, 1, 1, 2, 2};
+  const float x[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, weight[4] = {1, 10, 100, 1000}, bias[1] = {0.5f};
+  float y[4];
+  TestWorkspace workspace;
+  Exec exec{{}, workspace};
+  reference().forward(exec, c, {x, c.x_shape(), DType::f32}, {weight, c.weight_shape(), DType::f32},
+                      {bias, {1}, DType::f32}, {y, c.y_shape(), DType::f32});
+  CHECK(y[0] == 5421.5f);
+  CHECK(y[1] == 6532.5f);
+  CHECK(y[2] == 8754.5f);
+  CHECK(y[3] == 9865.5f);
+}

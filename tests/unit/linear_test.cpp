@@ -1,0 +1,132 @@
+#include "kernels/linear/linear.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/test_rows.h"
+
+using namespace duet;
+using test::Array;
+
+namespace {
+
+// {n, in_features, out_features}
+const std::vector<LinearParams> cases = {
+    {1, 1, 1},    {1, 7, 5},     {2, 64, 3},    {3, 17, 31},    {5, 33, 64},
+    {7, 200, 41}, {32, 128, 3},  {32, 96, 130}, {64, 65, 66},   {33, 1031, 18},
+    {1, 3000, 9}, {4, 515, 777}, {32, 3, 600},  {100, 40, 129}, {6, 8, 1},
+};
+
+enum Direction { forward, forward_biased, backward_data, backward_weights };
+const char* const direction_names[] = {"forward", "forward with bias", "backward_data",
+                                       "backward_weights"};
+
+struct Operands {
+  explicit Operands(const LinearParams& p, DType dtype)
+      : x(Array::random({p.n, p.in_features}, 1).to(dtype)),
+        weight(Array::random({p.out_features, p.in_features}, 2).to(dtype)),
+        bias(Array::random({p.out_features}, 3).to(dtype)),
+        grad_y(Array::random({p.n, p.out_features}, 4).to(dtype)) {}
+  Array x, weight, bias, grad_y;
+};
+
+Array run(const LinearRow& row, Direction direction, const LinearParams& p, const Operands& in) {
+  TestWorkspace workspace;
+  Exec exec{{}, workspace};
+  Array out(direction == backward_data      ? Shape{p.n, p.in_features}
+            : direction == backward_weights ? Shape{p.out_features, p.in_features}
+                                            : Shape{p.n, p.out_features},
+            in.x.view().dtype);
+  switch (direction) {
+    case forward: row.forward(exec, p, in.x.view(), in.weight.view(), {}, out.view()); break;
+    case forward_biased:
+      row.forward(exec, p, in.x.view(), in.weight.view(), in.bias.view(), out.view());
+      break;
+    case backward_data:
+      row.backward_data(exec, p, in.grad_y.view(), in.weight.view(), out.view());
+      break;
+    case backward_weights:
+      row.backward_weights(exec, p, in.x.view(), in.grad_y.view(), out.view());
+      break;
+  }
+  return out;
+}
+
+std::int64_t reduction_length(Direction direction, const LinearParams& p) {
+  if (direction == backward_data) return p.out_features;
+  if (direction == backward_weights) return p.n;
+  return p.in_features + 1;
+}
+
+const LinearRow& reference() { return linear_rows().rows().back(); }
+
+/// Calls `f(row, dtype)` for every row and dtype that supports a call.
+template <class F>
+void for_each_row(const LinearParams& p, F&& f) {
+  for (const LinearRow& row : linear_rows().rows())
+    for (const DType dtype : {DType::f32, DType::f64})
+      if (row.device == DeviceType::cpu && row.supports(p, dtype)) f(row, dtype);
+}
+
+std::string name(const LinearRow& row, Direction d, const LinearParams& p, DType dtype) {
+  return fmt::format("{} {} {} {}", row.name, direction_names[d], describe(p), to_string(dtype));
+}
+
+constexpr Direction directions[] = {forward, forward_biased, backward_data, backward_weights};
+
+}  // namespace
+
+TEST_CASE("linear: the last row is the reference") {
+  CHECK(std::string(reference().name) == "ref");
+}
+
+TEST_CASE("linear: every row agrees with the reference in float64") {
+  std::map<std::string, int> supported;
+  for (const LinearRow& row : linear_rows().rows()) supported[row.name] = 0;
+  for (const LinearParams& p : cases)
+    for (const Direction d : directions) {
+      const Array truth = run(reference(), d, p, Operands(p, DType::f64));
+      CHECK(truth.largest() > 0.01);
+      for_each_row(p, [&](const LinearRow& row, DType dtype) {
+        ++supported[row.name];
+        const Array result = run(row, d, p, Operands(p, dtype));
+        INFO(name(row, d, p, dtype));
+        CHECK(result.distance(truth) <= test::sum_tolerance(reduction_length(d, p), dtype, truth));
+      });
+    }
+  for (const auto& [row, count] : supported)
+    CHECK_MESSAGE(count > 0, row << " supports none of the cases");
+}
+
+TEST_CASE("linear: the same bits on every run, and on one thread and two") {
+  for (const LinearParams& p : cases)
+    for_each_row(p, [&](const LinearRow& row, DType dtype) {
+      if (row.kind == RowKind::ref) return;  // one thread an image, no sum across images
+      const Operands in(p, dtype);
+      for (const Direction d : directions) {
+        const auto result_on = [&](int threads) {
+          const test::Threads scope(threads);
+          return run(row, d, p, in);
+        };
+        INFO(name(row, d, p, dtype));
+        const Array first = result_on(2);
+        CHECK((first == result_on(2)));
+        if (test::independent_of_threads(row)) CHECK((first == result_on(1)));
+      }
+    });
+}
+
+TEST_CASE("linear: the reference multiplies by the definition") {
+  const LinearParams p{1, 3, 2};
+  const float x[3] = {1, 2, 3}, weight[6] = {1, 10, 100, 2, 20, 200}, bias[2] = {0.5f, -0.5f};
+  float y[2];
+  TestWorkspace workspace;
+  Exec exec{{}, workspace};
+  reference().forward(exec, p, {x, {1, 3}, DType::f32}, {weight, {2, 3}, DType::f32},
+                      {bias, {2}, DType::f32}, {y, {1, 2}, DType::f32});
+  CHECK(y[0] == 321.5f);
+  CHECK(y[1] == 641.5f);
+}
