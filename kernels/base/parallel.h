@@ -14,10 +14,23 @@
 
 namespace duet {
 
-/// How many threads a parallel loop of the calling thread uses.
+/// How many threads a parallel loop of the calling thread may use.
 int thread_count();
 /// Sets it for the whole process; 0 means all cores.
 void set_thread_count(int threads);
+
+/// While it lives, parallel loops of this thread run on this thread alone: for worker threads that
+/// decode ahead.
+class SerialScope {
+ public:
+  SerialScope();
+  ~SerialScope();
+  SerialScope(const SerialScope&) = delete;
+  SerialScope& operator=(const SerialScope&) = delete;
+
+ private:
+  bool outer_;
+};
 
 /// Calls `f(chunk)` for every chunk in 0 … chunks-1, each on one thread. The first exception is
 /// rethrown here.
