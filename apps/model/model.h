@@ -49,6 +49,7 @@ class Model {
   bool hears_voices() const { return streams_of(description.config) != Streams::face; }
 
   TwoStream& network() { return network_; }
+  const TwoStream& network() const { return network_; }
   RandomState& random() { return random_; }
   const FrontEnd& front_end() const { return front_end_; }
   const Config& config() const { return description.config; }
