@@ -156,7 +156,7 @@ std::vector<float> resample(const std::filesystem::path& path, std::vector<float
   data.output_frames = static_cast<long>(result.size());
   data.src_ratio = ratio;
   // The medium sinc: its error is 121 dB below full scale, under the last bit of 16-bit sound, and
-  // it takes a third of the time of the best one.
+  // it takes a quarter of the best one's time.
   if (const int error = src_simple(&data, SRC_SINC_MEDIUM_QUALITY, 1))
     refuse(path, fmt::format("cannot be resampled ({})", src_strerror(error)),
            "resample the file with another program");

@@ -20,7 +20,7 @@ TEST_CASE("philox: known answers") {
   CHECK(b.word[3] == 0x6d5451fdu);
 }
 
-TEST_CASE("philox: uniform numbers fill [0, 1) and streams differ") {
+TEST_CASE("philox: uniform numbers fill the unit interval and streams differ") {
   const Philox first{7, 1}, second{7, 2};
   double sum = 0;
   int same = 0;

@@ -192,6 +192,19 @@ TEST_CASE("sound: a header that claims too much gives what is there and a warnin
   CHECK(says(sound.warnings[0], path.c_str()));
 }
 
+TEST_CASE("sound: a FLAC that ends early gives what could be decoded and a warning") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path / "short.flac";
+  write(path, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 16000, 1, tone(16000, 1, 2.0, 440));
+  fs::resize_file(path, fs::file_size(path) / 2);
+  const duet::Sound sound = duet::read_sound(path);
+  CHECK(sound.samples.size() > 4096);  // at least one block of the coder
+  CHECK(sound.samples.size() < 32000);
+  CHECK(error_from_tone(sound.samples, 16000, 440) < 0x1p-15);
+  REQUIRE(sound.warnings.size() == 1);
+  CHECK(says(sound.warnings[0], "claims 32000 samples"));
+}
+
 TEST_CASE("sound: what is refused, and why") {
   const TemporaryFolder folder;
   const fs::path path = folder.path / "bad.wav";

@@ -1,0 +1,194 @@
+#include "kernels/spectrogram/spectrogram.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "engine/npy.h"
+#include "kernels/base/parallel.h"
+#include "kernels/base/philox.h"
+#include "kernels/spectrogram/mel.h"
+#include "tests/test_workspace.h"
+
+using namespace duet;
+
+namespace {
+
+template <class T>
+std::vector<T> run(const SpectrogramRow& row, const SpectrogramParams& p, const std::vector<T>& x) {
+  std::vector<T> y(p.y_shape().numel());
+  TestWorkspace workspace;
+  Exec exec{{}, workspace};
+  row.forward(exec, p, {x.data(), p.x_shape(), dtype_of<T>}, {y.data(), p.y_shape(), dtype_of<T>});
+  return y;
+}
+
+template <class T>
+double greatest_difference(const std::vector<T>& y, const float* expected) {
+  double worst = 0;
+  for (std::size_t i = 0; i < y.size(); ++i)
+    worst = std::max(worst, std::abs(static_cast<double>(y[i]) - expected[i]));
+  return worst;
+}
+
+/// The clips of the fixture and, for one set of parameters, librosa's spectrograms of them.
+struct Fixture {
+  const char* name;
+  SpectrogramParams params;
+  NpyArray clips = read_npy(DUET_TEST_DATA "/spectrogram_clips.npy");
+  NpyArray expected = read_npy(fmt::format("{}/spectrogram_{}.npy", DUET_TEST_DATA, name));
+
+  Fixture(const char* n, SpectrogramParams p) : name(n), params(p) {
+    params.batch = clips.shape[0];
+    params.samples = clips.shape[1];
+    check(params);
+    REQUIRE(params.y_shape() == expected.shape);
+  }
+  template <class T>
+  std::vector<T> x() const {
+    return {clips.as<float>(), clips.as<float>() + clips.shape.numel()};
+  }
+};
+
+std::vector<Fixture> fixtures() {
+  SpectrogramParams other{};
+  other.n_fft = 512;
+  other.hop_length = 160;
+  other.n_mels = 64;
+  other.fmax = 6000;
+  other.power = 1;
+  other.top_db = 40;
+  return {{"default", SpectrogramParams{}}, {"other", other}};
+}
+
+std::vector<float> noise(std::int64_t count) {
+  const Philox philox{3, 0};
+  std::vector<float> x(count);
+  for (std::int64_t i = 0; i < count; ++i) x[i] = philox.uniform(i) - 0.5f;
+  return x;
+}
+
+}  // namespace
+
+// A float transform's error in one bin is about 2^-24 of the root mean square over the frame's
+// bins, times √log2(n_fft). When all of a frame's energy is in one bin, that is 2^-24 √10 / √1024 =
+// 6e-9 of its amplitude; the floor lies at 1e-4 of it, where 6e-9 is 5e-4 dB; four times as much is
+// allowed for bins that add up badly. In f64 the fixture's own storage as float32 remains: 4e-6 dB.
+// Users are promised 1e-2 and 1e-3 dB.
+constexpr double f32_tolerance = 2e-3, f64_tolerance = 1e-5;
+
+TEST_CASE("spectrogram: every row gives librosa's numbers") {
+  for (const Fixture& fixture : fixtures())
+    for (const SpectrogramRow& row : spectrogram_rows().rows()) {
+      if (row.device != DeviceType::cpu) continue;
+      CAPTURE(row.name);
+      CAPTURE(fixture.name);
+      if (row.supports(fixture.params, DType::f32))
+        CHECK(greatest_difference(run(row, fixture.params, fixture.x<float>()),
+                                  fixture.expected.as<float>()) < f32_tolerance);
+      if (row.supports(fixture.params, DType::f64))
+        CHECK(greatest_difference(run(row, fixture.params, fixture.x<double>()),
+                                  fixture.expected.as<float>()) < f64_tolerance);
+    }
+}
+
+TEST_CASE("spectrogram: odd sizes, every row against the f64 reference") {
+  std::vector<SpectrogramParams> cases(5);
+  for (SpectrogramParams& p : cases) {
+    p.batch = 2;
+    p.samples = 3000;
+  }
+  cases[1].samples = 100;  // shorter than a window
+  cases[2].samples = 1;
+  cases[3].n_fft = 600;  // 8 · 3 · 5²
+  cases[3].hop_length = 77;
+  cases[3].fmin = 50;
+  cases[4].sample_rate = 8000;
+  cases[4].fmax = 4000;
+  cases[4].n_mels = 40;
+  cases[4].n_fft = 256;
+  cases[4].hop_length = 300;  // gaps between windows
+  cases[4].power = 1.5;
+  cases[4].top_db = 50;
+  for (const SpectrogramParams& p : cases) {
+    check(p);
+    const std::vector<float> x = noise(p.x_shape().numel());
+    const std::vector<double> expected =
+        run(spectrogram_rows().rows().back(), p, std::vector<double>(x.begin(), x.end()));
+    const std::vector<float> rounded(expected.begin(), expected.end());
+    for (const SpectrogramRow& row : spectrogram_rows().rows()) {
+      if (row.device != DeviceType::cpu || !row.supports(p, DType::f32)) continue;
+      CAPTURE(row.name);
+      CAPTURE(describe(p));
+      CHECK(greatest_difference(run(row, p, x), rounded.data()) < f32_tolerance);
+    }
+    // Each clip is measured against its own maximum and no value lies below the floor.
+    for (std::int64_t n = 0; n < p.batch; ++n) {
+      const auto begin = expected.begin() + n * p.n_mels * p.frames();
+      CHECK(*std::max_element(begin, begin + p.n_mels * p.frames()) == 0);
+      CHECK(*std::min_element(begin, begin + p.n_mels * p.frames()) >= -p.top_db);
+    }
+  }
+}
+
+TEST_CASE("spectrogram: the same bits alone, in a batch and on several threads") {
+  SpectrogramParams one{1, 5000}, many{6, 5000};
+  const std::vector<float> x = noise(many.x_shape().numel());
+  const int threads = thread_count();
+  set_thread_count(3);
+  for (const SpectrogramRow& row : spectrogram_rows().rows()) {
+    if (row.device != DeviceType::cpu) continue;
+    CAPTURE(row.name);
+    const std::vector<float> batch = run(row, many, x);
+    const std::int64_t size = one.y_shape().numel();
+    for (std::int64_t n = 0; n < many.batch; ++n) {
+      const std::vector<float> clip(x.begin() + n * 5000, x.begin() + (n + 1) * 5000);
+      CHECK(std::equal(batch.begin() + n * size, batch.begin() + (n + 1) * size,
+                       run(row, one, clip).begin()));
+    }
+  }
+  set_thread_count(threads);
+}
+
+TEST_CASE("spectrogram: a clip of zeros is 0 dB everywhere, not NaN") {
+  const SpectrogramParams p{1, 1000};
+  for (const SpectrogramRow& row : spectrogram_rows().rows()) {
+    if (row.device != DeviceType::cpu) continue;
+    for (const float v : run(row, p, std::vector<float>(1000, 0.0f))) CHECK(v == 0.0f);
+  }
+}
+
+TEST_CASE("spectrogram: mel filters") {
+  CHECK(hz_to_mel(1000) == doctest::Approx(15));
+  CHECK(hz_to_mel(6400) == doctest::Approx(42));
+  for (const double hz : {0.0, 60.0, 999.0, 1001.0, 8000.0})
+    CHECK(mel_to_hz(hz_to_mel(hz)) == doctest::Approx(hz));
+  // Unit area: the sum over bins times a bin's width tends to 1 as bins become narrow. A triangle
+  // sampled at steps of h is off by at most (h / half width)², here (16000 / 2^16 / 33)².
+  for (const MelFilter& f : mel_filters(16000, 1 << 16, 40, 0, 8000)) {
+    double area = 0;
+    for (const double w : f.weights) area += w * 16000 / (1 << 16);
+    CHECK(area == doctest::Approx(1).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("spectrogram: impossible parameters are usage errors that name the parameter") {
+  const auto message = [](auto&& change) {
+    SpectrogramParams p{1, 1000};
+    change(p);
+    try {
+      check(p);
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(message([](auto&) {}).empty());
+  CHECK(message([](auto& p) { p.n_fft = 1023; }).find("n_fft is 1023") != std::string::npos);
+  CHECK(message([](auto& p) { p.fmax = 9000; }).find("fmax is 9000") != std::string::npos);
+  CHECK(message([](auto& p) { p.fmin = 8000; }).find("fmin is 8000") != std::string::npos);
+  CHECK(message([](auto& p) { p.hop_length = 0; }).find("hop_length is 0") != std::string::npos);
+  CHECK(message([](auto& p) { p.n_mels = 0; }).find("n_mels is 0") != std::string::npos);
+}
