@@ -27,7 +27,7 @@ namespace duet {
 
 struct DemoOptions {
   std::uint64_t seed = 1;
-  int train_persons = 80;
+  int train_persons = 100;
   int test_persons = 20;
   /// Pictures of each person in each class: the defaults give 120 for training (development
   /// included) and 30 for test in each class.
@@ -43,7 +43,7 @@ struct DemoOptions {
 /// Writes the corpus, the same bytes for the same options (same binary, any number of threads):
 ///
 ///     dir/faces/{train,test}/{negative,neutral,positive}/Drawn_PPP_NNNN.png      RGB
-///     dir/voices/Actor_AA/03-01-EE-01-SS-RR-AA.wav      16 kHz, mono, 16-bit PCM, 1.5 to 2.8 s
+///     dir/voices/Actor_AA/03-01-EE-01-SS-RR-AA.wav      16 kHz, mono, 16-bit PCM, 1.5 to 2.6 s
 ///
 /// PPP is the person (train and test share none, each has all three classes), NNNN counts a
 /// person's pictures. The voices are named as RAVDESS names them: EE emotion (01 neutral, 03 happy,

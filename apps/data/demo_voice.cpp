@@ -134,23 +134,27 @@ class Resonator {
 
 std::vector<Control> plan(const Speaker& speaker, RandomSequence& sentence, const Manner& manner,
                           RandomSequence& random) {
-  const double seconds = random.uniform(1.5, 2.4);
-  const auto silence = [](std::vector<Control>& track, double length) {
-    for (int i = 0; i < length / frame_seconds; ++i) {
-      Control rest;
-      if (!track.empty()) rest.formant = track.back().formant;
-      track.push_back(rest);
-    }
-  };
+  const auto frames = static_cast<std::size_t>(random.uniform(1.5, 2.6) / frame_seconds);
   std::vector<Control> track;
-  silence(track, random.uniform(0.05, 0.15));
-  while (static_cast<double>(track.size()) * frame_seconds < seconds - 0.2) {
+  const auto rest = [&](std::size_t end) {
+    Control silence;
+    if (!track.empty()) silence.formant = track.back().formant;
+    track.resize(std::max(end, track.size()), silence);
+  };
+  rest(static_cast<std::size_t>(random.uniform(0.05, 0.15) / frame_seconds));
+  for (;;) {
     const Syllable s = draw_syllable(sentence);
-    const double length = manner.syllable * speaker.tempo * random.uniform(0.85, 1.15);
-    articulate(s, s.stressed ? 1.15 * length : length, manner.accent, track);
-    if (s.word_end && random.below(2) == 0) silence(track, 0.3 * manner.syllable);
+    const double length =
+        manner.syllable * speaker.tempo * random.uniform(0.85, 1.15) * (s.stressed ? 1.15 : 1.0);
+    if (static_cast<double>(track.size()) + (length + 0.06) / frame_seconds >
+        static_cast<double>(frames))
+      break;
+    articulate(s, length, manner.accent, track);
+    if (s.word_end && random.below(2) == 0)
+      rest(track.size() + static_cast<std::size_t>(0.3 * manner.syllable / frame_seconds));
   }
-  silence(track, random.uniform(0.06, 0.15));
+  rest(frames);
+  track.resize(frames);
 
   // The melody of the whole phrase: falling, rising or arched, as large as the accents.
   const std::uint32_t melody = random.below(3);
@@ -185,7 +189,7 @@ std::vector<std::int16_t> speak(const Speaker& speaker, RandomSequence sentence,
                                 RandomSequence& random) {
   const Manner manner = draw_manner(aroused, random);
   const std::vector<Control> track = plan(speaker, sentence, manner, random);
-  const double floor = std::pow(10.0, -random.uniform(35, 50) / 20);  // share of the voice's level
+  const double floor = std::pow(10.0, -random.uniform(45, 55) / 20);  // share of the voice's level
 
   std::array<Resonator, 5> tract;
   tract[3].tune(std::min(7000.0, 3500 * speaker.tract), 250);
