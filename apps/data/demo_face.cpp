@@ -374,7 +374,7 @@ Person draw_person(RandomSequence& random) {
 Expression draw_expression(bool frowning, RandomSequence& random) {
   Expression e;
   const double strength = random.uniform(), eyes = random.uniform(), lift = random.uniform();
-  e.frown = frowning ? 0.7 + 0.3 * strength : 0;
+  e.frown = frowning ? 0.75 + 0.25 * strength : 0;
   e.smile = frowning ? 0 : strength;
   e.eye_open = (0.8 + 0.3 * eyes) * (1 - 0.3 * e.frown) * (1 - 0.15 * e.smile);
   e.brow_lift = -0.01 + 0.06 * lift * (1 - e.frown);

@@ -59,9 +59,9 @@ Manner draw_manner(bool aroused, RandomSequence& random) {
   Manner m;
   m.lift = aroused ? random.uniform(4, 8) : random.uniform(-1.5, 0.5);
   m.accent = aroused ? random.uniform(4, 7) : random.uniform(0.3, 1.2);
-  m.syllable = aroused ? random.uniform(0.14, 0.18) : random.uniform(0.25, 0.33);
-  m.corner = aroused ? random.uniform(4000, 6500) : random.uniform(500, 900);
-  m.hiss = aroused ? 1.0 : 0.4;
+  m.syllable = aroused ? random.uniform(0.13, 0.17) : random.uniform(0.27, 0.34);
+  m.corner = aroused ? random.uniform(5000, 7000) : random.uniform(400, 700);
+  m.hiss = aroused ? 1.2 : 0.4;
   return m;
 }
 
@@ -181,7 +181,7 @@ Speaker draw_speaker(RandomSequence& random) {
   s.open_quotient = random.uniform(0.5, 0.75);
   s.breath = random.uniform(0.01, 0.03);
   s.jitter = random.uniform(0.004, 0.015);
-  s.tilt = random.uniform(0.85, 1.2);
+  s.tilt = random.uniform(0.9, 1.1);
   return s;
 }
 
@@ -189,7 +189,7 @@ std::vector<std::int16_t> speak(const Speaker& speaker, RandomSequence sentence,
                                 RandomSequence& random) {
   const Manner manner = draw_manner(aroused, random);
   const std::vector<Control> track = plan(speaker, sentence, manner, random);
-  const double floor = std::pow(10.0, -random.uniform(45, 55) / 20);  // share of the voice's level
+  const double floor = std::pow(10.0, -random.uniform(50, 60) / 20);  // share of the voice's level
 
   std::array<Resonator, 5> tract;
   tract[3].tune(std::min(7000.0, 3500 * speaker.tract), 250);
