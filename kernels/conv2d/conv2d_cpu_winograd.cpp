@@ -66,14 +66,14 @@ struct Planes {
 
 /// The `count` elements at p, then zeros.
 template <class T>
-DUET_INLINE Vec<T> load_some(const T* p, std::int64_t count) {
+[[gnu::noinline]] Vec<T> load_some(const T* p, std::int64_t count) {
   T buffer[lanes<T>] = {};
   for (std::int64_t i = 0; i < std::min<std::int64_t>(count, lanes<T>); ++i) buffer[i] = p[i];
   return load(buffer);
 }
 
 template <class T>
-DUET_INLINE void store_some(T* p, Vec<T> v, std::int64_t count) {
+[[gnu::noinline]] void store_some(T* p, Vec<T> v, std::int64_t count) {
   if (count >= lanes<T>) return store(p, v);
   for (std::int64_t i = 0; i < count; ++i) p[i] = v[i];
 }
