@@ -34,6 +34,10 @@ inline constexpr int group = gemm::tile_cols<T>;
 template <class T>
 inline constexpr std::int64_t plane_gap = 64 / sizeof(T);
 
+/// Tiles × channels that are transformed at once where all threads share them: 18 MiB in float, to
+/// stay in the last cache.
+inline constexpr std::int64_t round_size = 1 << 17;
+
 /// `n` images of h × w pixels, cut into tiles of 4 × 4 that may reach over the lower and right
 /// edge.
 struct Tiling {
@@ -258,10 +262,7 @@ void multiply_images(Exec& exec, const Images<T>& x, const T* u, const T* bias,
   const std::int64_t block_groups =
       std::min<std::int64_t>(out_groups, (own_tiles ? 64 : 128) / group<T>);
   const std::int64_t round =
-      own_tiles ? block
-                : round_up(std::min<std::int64_t>(
-                               tiles, (std::int64_t{1} << 20) * 6 / (in_groups * group<T>)),
-                           block);
+      own_tiles ? block : round_up(std::min(tiles, round_size / (in_groups * group<T>)), block);
   const Planes<T> v_planes(own_tiles ? block : std::min(round, tiles), x.channels);
   const Planes<T> m_planes(block, block_groups * group<T>);
 
@@ -484,9 +485,8 @@ void backward_weights(Exec& exec, const Conv2dParams& c, const T* x_data, const 
   // Many channels: a round of tiles is transformed into memory that all share, and the channels are
   // shared out.
   constexpr std::int64_t block = 128;
-  const std::int64_t round = round_up(
-      std::min<std::int64_t>(tiles, (std::int64_t{1} << 18) * 3 / (c.in_channels + c.out_channels)),
-      block);
+  const std::int64_t round =
+      round_up(std::min(tiles, round_size / ((in_groups + out_groups) * group<T>)), block);
   const Planes<T> v_planes(std::min(round, tiles), c.in_channels);
   const Planes<T> z_planes(std::min(round, tiles), c.out_channels);
   const Units<T> units{out_groups, in_groups, 64 / group<T>};
@@ -523,8 +523,14 @@ Support supports(const Conv2dParams& c, DType dtype) {
   if (c.kernel_h != 3 || c.kernel_w != 3 || c.stride_h != 1 || c.stride_w != 1 || c.pad_h != 1 ||
       c.pad_w != 1)
     return Support::no("takes 3x3 kernels with stride 1 and pad 1 only");
+  // Measured on two AVX2 cores against the other rows: below these sizes the transforms cost more
+  // than the multiplications that they save.
   if (std::min(c.in_channels, c.out_channels) < 16)
     return Support::no("does not pay with fewer than 16 channels");
+  const std::int64_t pixels = c.n * c.h * c.w;
+  if (pixels < 192) return Support::no("does not pay with fewer than 192 pixels");
+  if (Tiling{c.n, c.h, c.w}.count() * winograd::outputs * winograd::outputs > 2 * pixels)
+    return Support::no("does not pay where tiles of 4x4 cover more than twice the image");
   return Support::yes();
 }
 
