@@ -113,27 +113,30 @@ TEST_CASE("conv2d: the last row is the reference") {
 TEST_CASE("conv2d: every row agrees with the reference in float64") {
   std::map<std::string, int> supported;
   for (const Conv2dRow& row : conv2d_rows().rows()) supported[row.name] = 0;
-  for (const Conv2dParams& c : cases)
+  for (const Conv2dParams& c : cases) {
+    const Operands f32(c, DType::f32), f64(c, DType::f64);
     for (const Direction d : directions) {
-      const Array truth = run(reference(), d, c, Operands(c, DType::f64));
+      const Array truth = run(reference(), d, c, f64);
       CHECK(truth.largest() > 0.01);
       for_each_row(c, [&](const Conv2dRow& row, DType dtype) {
         ++supported[row.name];
-        const Array result = run(row, d, c, Operands(c, dtype));
+        const Array result = run(row, d, c, dtype == DType::f32 ? f32 : f64);
         INFO(name(row, d, c, dtype));
         CHECK(result.distance(truth) <=
               row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, truth));
       });
     }
+  }
   for (const auto& [row, count] : supported)
     CHECK_MESSAGE(count > 0, row << " supports none of the cases");
 }
 
 TEST_CASE("conv2d: the same bits on every run, and on one thread and two") {
-  for (const Conv2dParams& c : cases)
+  for (const Conv2dParams& c : cases) {
+    const Operands f32(c, DType::f32), f64(c, DType::f64);
     for_each_row(c, [&](const Conv2dRow& row, DType dtype) {
       if (row.kind == RowKind::ref) return;  // one thread an image, no sum across images
-      const Operands in(c, dtype);
+      const Operands& in = dtype == DType::f32 ? f32 : f64;
       for (const Direction d : directions) {
         const auto result_on = [&](int threads) {
           const test::Threads scope(threads);
@@ -145,6 +148,7 @@ TEST_CASE("conv2d: the same bits on every run, and on one thread and two") {
         if (test::independent_of_threads(row)) CHECK((first == result_on(1)));
       }
     });
+  }
 }
 
 TEST_CASE("conv2d: the reference convolves by the definition") {
