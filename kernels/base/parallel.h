@@ -37,14 +37,13 @@ class SerialScope {
 template <class F>
 void parallel_chunks(std::int64_t chunks, F&& f) {
   const int threads = static_cast<int>(std::min<std::int64_t>(thread_count(), chunks));
-  if (threads <= 1) {
-    for (std::int64_t i = 0; i < chunks; ++i) f(i);
-    return;
-  }
+  if (threads < 1) return;
   std::exception_ptr error;
   std::atomic<bool> failed{false};
+  // One thread goes through the same compiled loop as many: a second copy of `f` may fuse other
+  // multiplications with additions, and then the bits differ.
 #if defined(_OPENMP)
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
 #endif
   for (std::int64_t i = 0; i < chunks; ++i) {
     try {
