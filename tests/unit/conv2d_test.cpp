@@ -42,7 +42,7 @@ const std::vector<Conv2dParams> cases = {
     {16, 6, 6, 36, 150, 3, 3, 1, 1, 1, 1},
     {3, 9, 9, 136, 132, 3, 3, 1, 1, 1, 1},
     // and more of them than are transformed at once.
-    {35, 6, 6, 1030, 17, 3, 3, 1, 1, 1, 1},
+    {34, 6, 6, 1030, 16, 3, 3, 1, 1, 1, 1},
 };
 
 enum Direction { forward, forward_biased, backward_data, backward_weights };
@@ -120,6 +120,7 @@ TEST_CASE("conv2d: every row agrees with the reference in float64") {
       CHECK(truth.largest() > 0.01);
       for_each_row(c, [&](const Conv2dRow& row, DType dtype) {
         ++supported[row.name];
+        if (row.kind == RowKind::ref && dtype == DType::f64) return;  // the truth itself
         const Array result = run(row, d, c, dtype == DType::f32 ? f32 : f64);
         INFO(name(row, d, c, dtype));
         CHECK(result.distance(truth) <=
@@ -127,8 +128,8 @@ TEST_CASE("conv2d: every row agrees with the reference in float64") {
       });
     }
   }
-  for (const auto& [row, count] : supported)
-    CHECK_MESSAGE(count > 0, row << " supports none of the cases");
+  for (const auto& entry : supported)
+    CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
 }
 
 TEST_CASE("conv2d: the same bits on every run, and on one thread and two") {

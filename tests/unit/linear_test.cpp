@@ -93,14 +93,15 @@ TEST_CASE("linear: every row agrees with the reference in float64") {
       CHECK(truth.largest() > 0.01);
       for_each_row(p, [&](const LinearRow& row, DType dtype) {
         ++supported[row.name];
+        if (row.kind == RowKind::ref && dtype == DType::f64) return;  // the truth itself
         const Array result = run(row, d, p, dtype == DType::f32 ? f32 : f64);
         INFO(name(row, d, p, dtype));
         CHECK(result.distance(truth) <= test::sum_tolerance(reduction_length(d, p), dtype, truth));
       });
     }
   }
-  for (const auto& [row, count] : supported)
-    CHECK_MESSAGE(count > 0, row << " supports none of the cases");
+  for (const auto& entry : supported)
+    CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
 }
 
 TEST_CASE("linear: the same bits on every run, and on one thread and two") {
