@@ -4,6 +4,8 @@ include(CheckCXXSourceRuns)
 add_library(duet_options INTERFACE)
 target_include_directories(duet_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(duet_options INTERFACE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
+# No code here looks at errno or at the floating-point exception flags; without them loops with a choice or a root vectorise.
+target_compile_options(duet_options INTERFACE -fno-math-errno -fno-trapping-math)
 target_compile_definitions(duet_options INTERFACE DUET_VERSION="${PROJECT_VERSION}")
 
 if(NOT DUET_ARCH AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
