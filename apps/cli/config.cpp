@@ -134,6 +134,7 @@ const std::vector<Option>& options() {
   static const std::vector<Option> all = {
       {"data", "faces", &C::faces, "folder (or CSV) of faces", {}},
       {"data", "voices", &C::voices, "folder (or CSV) of voices", {}},
+      {"data", "demo", &C::demo, "draw faces and speak voices instead of reading them", {}},
       {"data",
        "faces_kind",
        &C::faces_kind,

@@ -15,6 +15,7 @@ namespace duet {
 struct Config {
   // [data]
   std::string faces, voices;
+  bool demo = false;
   std::string faces_kind = "auto", voices_kind = "auto";
   std::string split = "auto";
   std::int64_t folds = 0, fold = 0;

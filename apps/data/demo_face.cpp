@@ -34,8 +34,10 @@ class Painter {
  public:
   Painter(Canvas& canvas, const Person& person, const Expression& expression, double yaw)
       : canvas_(canvas), p_(person), e_(expression), yaw_(yaw) {
-    const bool dark_hair = p_.hair.r + p_.hair.g + p_.hair.b < 1.1;
-    brow_ = shade(p_.hair, dark_hair ? 0.8 : 0.6);
+    // Brows stand out from any skin.
+    const double bright = p_.hair.r + p_.hair.g + p_.hair.b;
+    const double allowed = 0.4 * (p_.skin.r + p_.skin.g + p_.skin.b);
+    brow_ = shade(p_.hair, std::min(0.8, allowed / bright));
     line_ = shade(mix(p_.skin, {0.35, 0.12, 0.08}, 0.45), 0.75);
   }
 
@@ -161,8 +163,8 @@ class Painter {
     const double x = side * p_.eye_apart, a = p_.eye_width * 1.25;
     const double y = p_.brow_height - e_.brow_lift + 0.035 * e_.frown;
     const Point inner =
-        front(x - side * a * (0.85 + 0.15 * e_.frown), y + p_.brow_slant + 0.12 * e_.frown);
-    const Point outer = front(x + side * a, y + 0.03 - p_.brow_slant - 0.06 * e_.frown);
+        front(x - side * a * (0.85 + 0.15 * e_.frown), y + p_.brow_slant + 0.16 * e_.frown);
+    const Point outer = front(x + side * a, y + 0.03 - p_.brow_slant - 0.08 * e_.frown);
     const Point arch = front(x + side * 0.04, y - p_.brow_arch * (1 - 0.7 * e_.frown));
     stroke(curve(inner, arch, outer), p_.brow_width, p_.brow_width * 1.1, p_.brow_width * 0.25,
            brow_, 0.92);
@@ -174,9 +176,9 @@ class Painter {
       const double y = p_.brow_height;
       stroke(
           curve(front(side * 0.05, y - 0.07), front(side * 0.03, y), front(side * 0.055, y + 0.13)),
-          0.006, 0.028, 0.01, line_, 0.85 * e_.frown);
+          0.01, 0.036, 0.012, line_, 0.9 * e_.frown);
     }
-    canvas_.spot(front(0, p_.brow_height + 0.03), 0.14, 0.14, line_, 0.4 * e_.frown);
+    canvas_.spot(front(0, p_.brow_height + 0.04), 0.24, 0.18, line_, 0.7 * e_.frown);
   }
 
   void nose() {
@@ -207,8 +209,8 @@ class Painter {
                  curve({w * 0.93, -0.12}, {w * 0.85, top * 0.72}, {w * 0.5, top * 0.72}));
         break;
       case Hair::parted: {
-        Outline line = curve({w * 0.95, -0.1}, {w * 0.8, top * 0.72}, {0.14, top * 0.9});
-        const Outline rest = curve({0.14, top * 0.9}, {-w * 0.85, top * 0.68}, {-w * 0.95, -0.1});
+        Outline line = curve({w * 0.95, -0.1}, {w * 0.8, top * 0.8}, {0.14, top * 0.95});
+        const Outline rest = curve({0.14, top * 0.95}, {-w * 0.9, top * 0.85}, {-w * 0.95, -0.1});
         line.insert(line.end(), rest.begin(), rest.end());
         hair_cap(1.08, 0.06, line);
         break;
@@ -236,10 +238,10 @@ class Painter {
         hair_cap(1.04, 0.0, curve({w * 0.93, -0.12}, {0, top * 1.28}, {-w * 0.93, -0.12}));
         break;
       case Hair::cap: {
-        Outline cap = head_outline(p_, 1.1, pi + 0.25, 2 * pi - 0.25);
+        Outline cap = head_outline(p_, 1.1, pi + 0.42, 2 * pi - 0.42);
         canvas_.fill(cap, p_.clothes);
         const Point left = cap.front(), right = cap.back();
-        Outline rim = curve(left, {yaw_, left.y - 0.16}, right);
+        Outline rim = curve(left, {yaw_, left.y - 0.2}, right);
         stroke(rim, 0.12, 0.17, 0.12, shade(p_.clothes, 0.72));
         break;
       }
@@ -354,12 +356,12 @@ Person draw_person(RandomSequence& random) {
   p.crown = random.uniform(0.76, 0.84);
   p.chin = random.uniform(0.8, 0.9);
   p.jaw = random.uniform(0.06, 0.2);
-  p.eye_apart = random.uniform(0.255, 0.295);
-  p.eye_width = random.uniform(0.135, 0.165);
+  p.eye_apart = random.uniform(0.275, 0.31);
+  p.eye_width = random.uniform(0.155, 0.18);
   p.eye_slant = random.uniform(-0.03, 0.02);
   p.eye_height = random.uniform(-0.12, -0.06);
-  p.brow_width = random.uniform(0.05, 0.085);
-  p.brow_height = p.eye_height - random.uniform(0.2, 0.24);
+  p.brow_width = random.uniform(0.065, 0.09);
+  p.brow_height = p.eye_height - random.uniform(0.23, 0.26);
   p.brow_arch = random.uniform(0.02, 0.1);
   p.brow_slant = random.uniform(-0.012, 0.022);
   p.mask_height = random.uniform(0.08, 0.2);
@@ -372,9 +374,9 @@ Person draw_person(RandomSequence& random) {
 Expression draw_expression(bool frowning, RandomSequence& random) {
   Expression e;
   const double strength = random.uniform(), eyes = random.uniform(), lift = random.uniform();
-  e.frown = frowning ? 0.6 + 0.4 * strength : 0;
+  e.frown = frowning ? 0.75 + 0.25 * strength : 0;
   e.smile = frowning ? 0 : strength;
-  e.eye_open = (0.8 + 0.3 * eyes) * (1 - 0.2 * e.frown) * (1 - 0.15 * e.smile);
+  e.eye_open = (0.8 + 0.3 * eyes) * (1 - 0.3 * e.frown) * (1 - 0.15 * e.smile);
   e.brow_lift = -0.01 + 0.06 * lift * (1 - e.frown);
   return e;
 }
@@ -395,15 +397,15 @@ std::vector<std::uint8_t> draw_face(const Person& person, const Expression& expr
     canvas.spot({x, y}, radius, radius, shade(wall, random.uniform(0.7, 1.3)), 0.5);
   }
   Frame frame;
-  frame.shift.x = random.uniform(-0.06, 0.06);
-  frame.shift.y = random.uniform(-0.02, 0.08);
-  frame.roll = random.uniform(-0.1, 0.1);
-  frame.scale = random.uniform(0.93, 1.05);
+  frame.shift.x = random.uniform(-0.05, 0.05);
+  frame.shift.y = random.uniform(-0.02, 0.06);
+  frame.roll = random.uniform(-0.07, 0.07);
+  frame.scale = random.uniform(1.06, 1.16);
   canvas.set_frame(frame);
   Painter(canvas, person, expression, random.uniform(-0.05, 0.05)).paint();
 
   const std::vector<float> linear = canvas.finish();
-  const double gain = random.uniform(0.85, 1.1);
+  const double gain = random.uniform(0.9, 1.08);
   const double light_x = random.uniform(-0.18, 0.18), light_y = random.uniform(-0.15, 0.05);
   const double grain = random.uniform(0.008, 0.02);
   std::vector<std::uint8_t> picture(linear.size());

@@ -52,16 +52,16 @@ struct Manner {
   double lift;      // semitones above rest
   double accent;    // semitones of a stressed syllable
   double syllable;  // seconds
-  double corner;    // Hz: above it the source falls by a further 6 dB an octave
-  double breath;    // factor
+  double corner;    // Hz: above it the source falls by a further 12 dB an octave
+  double hiss;      // amplitude of consonants against vowels
 };
 Manner draw_manner(bool aroused, RandomSequence& random) {
   Manner m;
   m.lift = aroused ? random.uniform(4, 8) : random.uniform(-1.5, 0.5);
   m.accent = aroused ? random.uniform(4, 7) : random.uniform(0.3, 1.2);
-  m.syllable = aroused ? random.uniform(0.14, 0.18) : random.uniform(0.25, 0.33);
-  m.corner = aroused ? random.uniform(2000, 3500) : random.uniform(350, 700);
-  m.breath = aroused ? 0.6 : 1.2;
+  m.syllable = aroused ? random.uniform(0.13, 0.17) : random.uniform(0.27, 0.34);
+  m.corner = aroused ? random.uniform(5000, 7000) : random.uniform(400, 700);
+  m.hiss = aroused ? 1.2 : 0.4;
   return m;
 }
 
@@ -134,23 +134,27 @@ class Resonator {
 
 std::vector<Control> plan(const Speaker& speaker, RandomSequence& sentence, const Manner& manner,
                           RandomSequence& random) {
-  const double seconds = random.uniform(1.6, 2.8);
-  const auto silence = [](std::vector<Control>& track, double length) {
-    for (int i = 0; i < length / frame_seconds; ++i) {
-      Control rest;
-      if (!track.empty()) rest.formant = track.back().formant;
-      track.push_back(rest);
-    }
-  };
+  const auto frames = static_cast<std::size_t>(random.uniform(1.5, 2.6) / frame_seconds);
   std::vector<Control> track;
-  silence(track, random.uniform(0.05, 0.15));
-  while (static_cast<double>(track.size()) * frame_seconds < seconds - 0.2) {
+  const auto rest = [&](std::size_t end) {
+    Control silence;
+    if (!track.empty()) silence.formant = track.back().formant;
+    track.resize(std::max(end, track.size()), silence);
+  };
+  rest(static_cast<std::size_t>(random.uniform(0.05, 0.15) / frame_seconds));
+  for (;;) {
     const Syllable s = draw_syllable(sentence);
-    const double length = manner.syllable * speaker.tempo * random.uniform(0.85, 1.15);
-    articulate(s, s.stressed ? 1.15 * length : length, manner.accent, track);
-    if (s.word_end && random.below(2) == 0) silence(track, 0.3 * manner.syllable);
+    const double length =
+        manner.syllable * speaker.tempo * random.uniform(0.85, 1.15) * (s.stressed ? 1.15 : 1.0);
+    if (static_cast<double>(track.size()) + (length + 0.06) / frame_seconds >
+        static_cast<double>(frames))
+      break;
+    articulate(s, length, manner.accent, track);
+    if (s.word_end && random.below(2) == 0)
+      rest(track.size() + static_cast<std::size_t>(0.3 * manner.syllable / frame_seconds));
   }
-  silence(track, random.uniform(0.06, 0.15));
+  rest(frames);
+  track.resize(frames);
 
   // The melody of the whole phrase: falling, rising or arched, as large as the accents.
   const std::uint32_t melody = random.below(3);
@@ -175,9 +179,9 @@ Speaker draw_speaker(RandomSequence& random) {
   s.tract = high ? random.uniform(1.1, 1.22) : random.uniform(0.95, 1.07);
   s.tempo = random.uniform(0.92, 1.08);
   s.open_quotient = random.uniform(0.5, 0.75);
-  s.breath = random.uniform(0.02, 0.08);
+  s.breath = random.uniform(0.01, 0.03);
   s.jitter = random.uniform(0.004, 0.015);
-  s.tilt = random.uniform(0.85, 1.2);
+  s.tilt = random.uniform(0.9, 1.1);
   return s;
 }
 
@@ -185,16 +189,15 @@ std::vector<std::int16_t> speak(const Speaker& speaker, RandomSequence sentence,
                                 RandomSequence& random) {
   const Manner manner = draw_manner(aroused, random);
   const std::vector<Control> track = plan(speaker, sentence, manner, random);
-  const double floor = std::pow(10.0, -random.uniform(35, 50) / 20);  // share of the voice's level
+  const double floor = std::pow(10.0, -random.uniform(50, 60) / 20);  // share of the voice's level
 
   std::array<Resonator, 5> tract;
   tract[3].tune(std::min(7000.0, 3500 * speaker.tract), 250);
   tract[4].tune(std::min(7500.0, 4500 * speaker.tract), 300);
   Resonator hiss_filter;
   const double keep = std::exp(-2 * pi * manner.corner * speaker.tilt / voice_rate);
-  double phase = 0, period_factor = 1, dull = 0, hiss_before = 0;
-  std::vector<double> wave;
-  wave.reserve(track.size() * hop);
+  double phase = 0, period_factor = 1, once = 0, twice = 0;
+  std::vector<double> wave, hiss;
   for (const Control& c : track) {
     for (int k = 0; k < 3; ++k) tract[k].tune(c.formant[k] * speaker.tract, 60 + 30 * k);
     hiss_filter.tune(c.hiss_centre, 1200);
@@ -209,14 +212,13 @@ std::vector<std::int16_t> speak(const Speaker& speaker, RandomSequence sentence,
       const double t = phase / speaker.open_quotient;
       const double pulse = t < 1 ? 2 * t - 3 * t * t : 0;
       const double noise = random.uniform(-1, 1);
-      const double source =
-          c.voiced * (pulse + speaker.breath * manner.breath * noise * (t < 1 ? 1.0 : 0.4));
-      dull = (1 - keep) * source + keep * dull;
-      double y = dull;
+      const double source = c.voiced * (pulse + speaker.breath * noise * (t < 1 ? 1.0 : 0.4));
+      once += (1 - keep) * (source - once);
+      twice += (1 - keep) * (once - twice);
+      double y = twice;
       for (Resonator& resonator : tract) y = resonator(y);
-      const double hiss = hiss_filter(c.hiss * random.uniform(-1, 1));
-      wave.push_back(y + 0.25 * (hiss - hiss_before));
-      hiss_before = hiss;
+      wave.push_back(y);
+      hiss.push_back(hiss_filter(c.hiss * random.uniform(-1, 1)));
     }
   }
 
@@ -225,6 +227,9 @@ std::vector<std::int16_t> speak(const Speaker& speaker, RandomSequence sentence,
     for (const double v : x) sum += v * v;
     return std::sqrt(sum / static_cast<double>(x.size()));
   };
+  // Hiss against voice, whatever the source's tilt has left of the voice.
+  const double voiced = root_mean_square(wave);
+  for (std::size_t i = 0; i < wave.size(); ++i) wave[i] += manner.hiss * voiced * hiss[i];
   const double amplitude = floor * std::sqrt(3.0) * root_mean_square(wave);
   for (double& v : wave) v += amplitude * random.uniform(-1, 1);
   const double gain = voice_rms / root_mean_square(wave);

@@ -25,7 +25,7 @@ struct Speaker {
 };
 Speaker draw_speaker(RandomSequence& random);
 
-/// One clip of 1.6 to 2.9 s. `sentence` draws the syllables, `random` all else. `aroused` is all
+/// One clip of 1.5 to 2.6 s. `sentence` draws the syllables, `random` all else. `aroused` is all
 /// that a voice knows of its class: higher pitch with wide accents, quick syllables and a bright
 /// source, instead of low pitch, small accents, slow syllables and a dull source. Length, level,
 /// melody (falling, rising, arched) and noise floor do not depend on it.

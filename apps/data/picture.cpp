@@ -141,6 +141,8 @@ Picture read_picture(const fs::path& path) {
   const PictureTags tags = read_picture_tags(file);
 
   check_size(path, tags.height, tags.width);
+  if (!tags.huffman_tables_fit)
+    fail<DataError>("[picture] {}: damaged (its Huffman tables); fetch it again", path.string());
   Picture picture;
   int channels = 0;
   Reader header(file);

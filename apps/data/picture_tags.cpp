@@ -47,16 +47,38 @@ int tiff_orientation(Bytes tiff) {
   return 1;
 }
 
+/// A DHT segment (ITU T.81, B.2.4.2) of this many bytes: tables of 16 counts and as many symbols as
+/// they add up to. stb_image reads a table to its end even where the segment ends before, and so
+/// does this.
+bool huffman_tables_fit(Bytes file, std::int64_t length) {
+  while (length > 0) {
+    std::size_t symbols = 0;
+    for (std::size_t i = 1; i <= 16 && i < file.size(); ++i) symbols += file[i];
+    if (symbols > 256) return false;
+    const std::size_t table = 17 + symbols;
+    length -= static_cast<std::int64_t>(table);
+    file = file.subspan(std::min(table, file.size()));
+  }
+  return true;
+}
+
 void read_jpeg(Bytes file, PictureTags& tags) {
   std::size_t at = 2;
-  while (at + 4 <= file.size() && file[at] == 0xFF) {
+  while (at + 4 <= file.size()) {
+    if (file[at] != 0xFF) {  // rubbish between segments
+      ++at;
+      continue;
+    }
     const std::uint8_t marker = file[at + 1];
     if (marker == 0xFF) {  // a fill byte
       ++at;
       continue;
     }
-    if (marker == 0xDA || marker == 0xD9) return;  // the pixels begin, or the file ends
+    if (marker == 0xD9) return;  // the end
     const std::size_t length = big_endian(file.subspan(at + 2, 2));
+    if (marker == 0xC4)
+      tags.huffman_tables_fit &=
+          huffman_tables_fit(file.subspan(at + 4), static_cast<std::int64_t>(length) - 2);
     if (length < 2 || at + 2 + length > file.size()) return;
     const Bytes body = file.subspan(at + 4, length - 2);
     const bool frame =
@@ -70,6 +92,11 @@ void read_jpeg(Bytes file, PictureTags& tags) {
     if (marker == 0xE1 && starts_with(body, {"Exif\0\0", 6}))
       tags.orientation = tiff_orientation(body.subspan(6));
     at += 2 + length;
+    if (marker != 0xDA) continue;
+    // A scan follows: on to the next marker but restarts; 0xFF 0x00 stands for a byte 0xFF.
+    while (at + 1 < file.size() && (file[at] != 0xFF || file[at + 1] == 0 ||
+                                    (file[at + 1] >= 0xD0 && file[at + 1] <= 0xD7)))
+      ++at;
   }
 }
 

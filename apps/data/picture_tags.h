@@ -17,9 +17,12 @@ struct PictureTags {
   /// Of a JPEG: components in its frame header, and whether an Adobe segment says what they are.
   int jpeg_components = 0;
   bool adobe = false;
+  /// Whether a JPEG's Huffman tables hold no more codes than there are symbols (256): stb_image up
+  /// to 2.27 writes beyond its table otherwise.
+  bool huffman_tables_fit = true;
 };
 
-/// Reads the segments before the pixels of a JPEG, or the chunks of a PNG. Never fails: whatever is
+/// Reads the segments of a JPEG, or the chunks of a PNG. Never fails: whatever is
 /// damaged is left out.
 PictureTags read_picture_tags(std::span<const std::uint8_t> file);
 

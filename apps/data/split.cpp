@@ -73,44 +73,87 @@ std::size_t share(std::size_t n, double part) {
       1, static_cast<std::size_t>(std::lround(part * static_cast<double>(n))));
 }
 
-Shares shares_of(std::size_t n, const SplitOptions& options) {
-  if (options.folds == 0) return {0, share(n, 0.15), share(n, 0.15)};
-  const std::size_t k = static_cast<std::size_t>(options.folds),
-                    f = static_cast<std::size_t>(options.fold);
-  const std::size_t begin = f * n / k, end = (f + 1) * n / k;
-  return {begin, end - begin, share(n, 0.15)};
+/// One entry for each fold, or a single one.
+std::vector<Shares> shares_of(std::size_t n, const SplitOptions& options) {
+  if (options.folds == 0) return {{0, share(n, 0.15), share(n, 0.15)}};
+  const std::size_t k = static_cast<std::size_t>(options.folds);
+  std::vector<Shares> result;
+  for (std::size_t f = 0; f < k; ++f) {
+    const std::size_t begin = f * n / k, end = (f + 1) * n / k;
+    result.push_back({begin, end - begin, share(n, 0.15)});
+  }
+  return result;
 }
 
-/// Deals the units out, drawing the order again (at most 100 times) until each class is in each
-/// part that gets any.
-void deal(std::vector<Item>& items, const Units& units, const Shares& shares, RandomSequence random,
-          const std::string& place, const char* remedy) {
-  const std::size_t n = units.size();
+constexpr const char* part_names[] = {"train", "dev", "test"};
+
+/// The part (0 train, 1 dev, 2 test) of each place in an order of `n` units.
+std::vector<int> parts_of(std::size_t n, const Shares& shares) {
+  std::vector<int> parts(n, 0);
+  for (std::size_t i = 0; i < shares.test + shares.dev; ++i)
+    parts[(shares.test_begin + i) % n] = i < shares.test ? 2 : 1;
+  return parts;
+}
+
+/// How far the parts are from holding their share of every class: the largest difference, or what
+/// is missing.
+struct Balance {
+  double worst = 0;
   std::string missing;
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    const Order order = mixed_order(units, random);
-    std::array<std::array<int, class_count>, 3> counts{};
-    const auto part_of = [&](std::size_t i) {
-      const std::size_t from_test = (i + n - shares.test_begin) % n;
-      return from_test < shares.test ? 2 : from_test < shares.test + shares.dev ? 1 : 0;
-    };
-    constexpr const char* names[] = {"train", "dev", "test"};
-    for (std::size_t i = 0; i < n; ++i)
-      for (int label = 0; label < class_count; ++label)
-        counts[part_of(i)][label] += order[i]->counts[label];
-    missing.clear();
-    for (int part = 0; part < 3; ++part)
-      for (int label = 0; label < class_count; ++label)
-        if (counts[part][label] == 0 && (part < 2 || shares.test > 0) &&
-            (part != 1 || shares.dev > 0))
-          missing = fmt::format("{} in {}", class_names[label], names[part]);
-    if (!missing.empty()) continue;
-    for (std::size_t i = 0; i < n; ++i)
-      for (const std::size_t item : order[i]->items) items[item].split = names[part_of(i)];
-    return;
+};
+
+Balance balance_of(const Order& order, const Shares& shares) {
+  std::array<std::array<double, class_count>, 3> counts{};
+  std::array<double, class_count> all{};
+  std::array<double, 3> units{};
+  const std::vector<int> parts = parts_of(order.size(), shares);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    ++units[parts[i]];
+    for (int label = 0; label < class_count; ++label) {
+      counts[parts[i]][label] += order[i]->counts[label];
+      all[label] += order[i]->counts[label];
+    }
   }
-  fail<DataError>("{}: no split of {} has each class in each part (at last no {}); {}", place, n,
-                  missing, remedy);
+  Balance balance;
+  for (int part = 0; part < 3; ++part)
+    for (int label = 0; label < class_count; ++label) {
+      if (units[part] > 0 && counts[part][label] == 0)
+        balance.missing = fmt::format("{} in {}", class_names[label], part_names[part]);
+      const double wanted = units[part] / static_cast<double>(order.size());
+      balance.worst = std::max(balance.worst, std::abs(counts[part][label] / all[label] - wanted));
+    }
+  return balance;
+}
+
+/// Deals the units out: of 64 random orders the one is taken whose parts come closest to their
+/// share of each class. All folds are cut from the same order, so it is judged by all of them.
+void deal(std::vector<Item>& items, const Units& units, const std::vector<Shares>& folds,
+          std::size_t fold, RandomSequence random, const std::string& place, const char* remedy) {
+  Order best;
+  double least = 0;
+  std::string missing;
+  for (int attempt = 0; attempt < 64; ++attempt) {
+    Order order = mixed_order(units, random);
+    Balance worst;
+    for (const Shares& shares : folds) {
+      const Balance balance = balance_of(order, shares);
+      worst.worst = std::max(worst.worst, balance.worst);
+      if (!balance.missing.empty()) worst.missing = balance.missing;
+    }
+    if (!worst.missing.empty()) {
+      missing = worst.missing;
+    } else if (best.empty() || worst.worst < least) {
+      best = std::move(order);
+      least = worst.worst;
+    }
+  }
+  if (best.empty())
+    fail<DataError>(
+        "{}: no split of {} was found that has each class in each part (at last no {}); {}", place,
+        units.size(), missing, remedy);
+  const std::vector<int> parts = parts_of(best.size(), folds[fold]);
+  for (std::size_t i = 0; i < best.size(); ++i)
+    for (const std::size_t item : best[i]->items) items[item].split = part_names[parts[i]];
 }
 
 std::string place_of(const Corpus& corpus) {
@@ -133,12 +176,16 @@ void deal_all(const Corpus& corpus, SplitCorpus& result, const SplitOptions& opt
               const char* remedy) {
   const Units units = units_of(result.items, key, [](const Item&) { return true; });
   const std::size_t n = units.size();
-  const Shares shares = shares_of(n, options);
-  if (n < 3 || n < static_cast<std::size_t>(options.folds) || shares.test + shares.dev >= n)
+  const std::vector<Shares> folds = shares_of(n, options);
+  const bool room = std::all_of(folds.begin(), folds.end(), [&](const Shares& shares) {
+    return shares.test > 0 && shares.test + shares.dev < n;
+  });
+  if (!room)
     fail<DataError>("{}: {} {} are too few to keep apart in train, dev and test{}; {}",
                     place_of(corpus), n, what,
                     options.folds ? fmt::format(" of {} folds", options.folds) : "", remedy);
-  deal(result.items, units, shares, random_for(options.seed, what), place_of(corpus), remedy);
+  deal(result.items, units, folds, static_cast<std::size_t>(options.fold),
+       random_for(options.seed, what), place_of(corpus), remedy);
 }
 
 bool has_own_split(const Corpus& corpus) {
@@ -180,7 +227,7 @@ void split_as_corpus(const Corpus& corpus, SplitCorpus& result, const SplitOptio
   if (units.size() < 2)
     fail<DataError>("{}: {} persons of train are not in test, too few to cut dev from; {}",
                     place_of(corpus), units.size(), "name a dev part in the corpus");
-  deal(result.items, units, {0, 0, share(units.size(), 0.10)},
+  deal(result.items, units, {{0, 0, share(units.size(), 0.10)}}, 0,
        random_for(options.seed, "dev persons"), place_of(corpus), "name a dev part in the corpus");
 }
 
@@ -202,7 +249,7 @@ void split_across_actresses(const Corpus& corpus, SplitCorpus& result,
       [&](const Item& item) { return item.person != test; });
   if (words.size() < 2)
     fail<DataError>("{}: one word is too few to cut dev from; add clips", place_of(corpus));
-  deal(result.items, words, {0, 0, share(words.size(), 0.15)},
+  deal(result.items, words, {{0, 0, share(words.size(), 0.15)}}, 0,
        random_for(options.seed, "dev words"), place_of(corpus), "add clips");
 }
 

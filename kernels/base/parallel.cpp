@@ -6,10 +6,15 @@ namespace duet {
 namespace {
 
 int configured_threads = 0;
+thread_local bool serial = false;
 
 }  // namespace
 
+SerialScope::SerialScope() : outer_(serial) { serial = true; }
+SerialScope::~SerialScope() { serial = outer_; }
+
 int thread_count() {
+  if (serial) return 1;
   if (configured_threads > 0) return configured_threads;
 #if defined(_OPENMP)
   return omp_get_max_threads();

@@ -2,6 +2,7 @@
 
 namespace duet {
 
+extern const Conv2dRow conv2d_cpu_winograd;
 #if DUET_HAVE_ONEDNN
 extern const Conv2dRow conv2d_onednn;
 #endif
@@ -10,8 +11,9 @@ extern const Conv2dRow conv2d_ref;
 
 RowList<Conv2dRow>& conv2d_rows() {
   static RowList<Conv2dRow> rows("conv2d", {
+    conv2d_cpu_winograd,
 #if DUET_HAVE_ONEDNN
-    conv2d_onednn,
+        conv2d_onednn,
 #endif
         conv2d_cpu, conv2d_ref,
   });

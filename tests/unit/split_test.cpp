@@ -131,6 +131,40 @@ TEST_CASE("split: folds test every speaker once") {
   CHECK(has(message_of<DataError>([&] { split_voices(corpus, {.folds = 12}); }), "too few"));
 }
 
+TEST_CASE("split: folds stay the same cut when few speakers have a class") {
+  Corpus corpus = many_speakers(12);
+  std::erase_if(corpus.items,
+                [](const Item& item) { return item.label == negative && item.person >= "s07"; });
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    std::map<std::string, int> tested;
+    for (int fold = 0; fold < 3; ++fold) {
+      const SplitCorpus split = split_voices(corpus, {.seed = seed, .folds = 3, .fold = fold});
+      check_every_class_everywhere(split);
+      auto speakers = values(split, &Item::person);
+      for (const std::string& speaker : speakers["test"]) ++tested[speaker];
+    }
+    CHECK(tested.size() == 12);
+    for (const auto& [speaker, count] : tested) CHECK(count == 1);
+  }
+}
+
+TEST_CASE("split: the parts hold their share of a rare class") {
+  Corpus corpus = many_speakers(200, 1);
+  int index = 0;
+  std::erase_if(corpus.items,
+                [&](const Item& item) { return item.label == negative && index++ % 5 != 0; });
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    std::map<std::string, int> negatives;
+    const SplitCorpus split = split_voices(corpus, {.seed = seed});
+    for (const Item& item : split.items) negatives[item.split] += item.label == negative;
+    // 40 in all, so 6 each; a random cut gives 6 ± 2.2.
+    CHECK(negatives["dev"] >= 5);
+    CHECK(negatives["dev"] <= 7);
+    CHECK(negatives["test"] >= 5);
+    CHECK(negatives["test"] <= 7);
+  }
+}
+
 TEST_CASE("split: TESS by word keeps words apart and both actresses everywhere") {
   const SplitCorpus split = split_voices(tess(40), {.seed = 5});
   CHECK(split.mode == SplitMode::random_word);

@@ -1,0 +1,282 @@
+/// infer_mm: runs a trained model on a face and a voice, or on a table of pairs.
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/program.h"
+#include "apps/data/pairs.h"
+#include "apps/data/picture_write.h"
+#include "apps/model/model.h"
+#include "audio/colormap.h"
+#include "engine/npy.h"
+#include "engine/ops/permute.h"
+#include "kernels/base/parallel.h"
+#include "kernels/base/rows.h"
+
+namespace {
+
+using namespace duet;
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct CommandLine {
+  std::string model, face, voice, pairs, spectrogram, dump_inputs, device = "auto", impl;
+  int threads = 0;
+  bool json = false, describe = false;
+};
+
+constexpr std::size_t batch_size = 32;
+
+void warn(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings)
+    fmt::print(stderr, "infer_mm: warning: {}\n", warning);
+}
+
+/// Decodes one file of each stream that the model has into row `i` of a batch.
+void read_into(const Model& model, const RawInputs& raw, std::int64_t i, const fs::path& face,
+               const fs::path& voice) {
+  const std::int64_t size = model.config().size, samples = model.front_end().clip_samples();
+  if (model.sees_faces()) {
+    const Picture picture = read_picture(face);
+    warn(picture.warnings);
+    face_pixels(picture, size,
+                raw.faces.span<float>().subspan(i * size * size * 3, size * size * 3));
+  }
+  if (model.hears_voices()) {
+    const Sound sound = read_sound(voice, static_cast<int>(model.front_end().sample_rate));
+    warn(sound.warnings);
+    fit_clip(sound.samples, raw.waves.span<float>().subspan(i * samples, samples));
+  }
+}
+
+RawInputs empty_inputs(const Model& model, std::int64_t n) {
+  const std::int64_t size = model.config().size;
+  RawInputs raw;
+  if (model.sees_faces()) raw.faces = Tensor::empty({n, size, size, 3});
+  if (model.hears_voices()) raw.waves = Tensor::empty({n, model.front_end().clip_samples()});
+  return raw;
+}
+
+ordered_json answer_json(const std::string& face, const std::string& voice,
+                         const float* probabilities) {
+  ordered_json json;
+  if (!face.empty()) json["face"] = face;
+  if (!voice.empty()) json["voice"] = voice;
+  json["label"] =
+      class_names[std::max_element(probabilities, probabilities + class_count) - probabilities];
+  for (int c = 0; c < class_count; ++c) json["probabilities"][class_names[c]] = probabilities[c];
+  return json;
+}
+
+std::string dump(const ordered_json& json) {
+  // A path may hold bytes that are no UTF-8.
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+void print_bars(const float* probabilities) {
+  const auto best = std::max_element(probabilities, probabilities + class_count) - probabilities;
+  fmt::print("{}\n", class_names[best]);
+  for (int c = 0; c < class_count; ++c) {
+    std::string bar;
+    for (int i = 0; i < static_cast<int>(probabilities[c] * 40 + 0.5f); ++i) bar += "█";
+    fmt::print("  {:<9} {:5.1f} %  {}\n", class_names[c], 100 * probabilities[c], bar);
+  }
+}
+
+/// (1, S, S, C) as the file (C, S, S).
+void write_input(const fs::path& path, const Tensor& input) {
+  const Tensor planes = permute(input, {0, 3, 1, 2});
+  write_npy(path, planes.alias({planes.dim(1), planes.dim(2), planes.dim(3)}));
+}
+
+void dump_inputs(const Model& model, const RawInputs& raw, const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail<DataError>("{}: cannot be made ({})", folder.string(), error.message());
+  const Inputs inputs = model.prepare(raw);
+  if (inputs.face) write_input(folder / "face.npy", inputs.face);
+  if (inputs.voice) write_input(folder / "voice.npy", inputs.voice);
+}
+
+void write_spectrogram(const Model& model, const fs::path& voice, const fs::path& target) {
+  const std::string kind = target.extension().string();
+  if (kind != ".npy" && kind != ".png")
+    fail<UsageError>("--spectrogram: {} ends neither in .npy nor in .png", target.string());
+  const Sound sound = read_sound(voice, static_cast<int>(model.front_end().sample_rate));
+  warn(sound.warnings);
+  const Tensor wave = Tensor::empty({1, model.front_end().clip_samples()});
+  fit_clip(sound.samples, wave.span<float>());
+  const Tensor db = log_mel(model.front_end(), wave);
+  const std::int64_t bands = db.dim(1), frames = db.dim(2);
+  if (kind == ".npy") {
+    write_npy(target, db.alias({bands, frames}));
+    return;
+  }
+  // For people, low frequencies are at the bottom.
+  std::vector<std::uint8_t> pixels;
+  for (std::int64_t band = bands - 1; band >= 0; --band)
+    for (std::int64_t frame = 0; frame < frames; ++frame) {
+      const double unit = db.data<float>()[band * frames + frame] / model.front_end().top_db + 1;
+      const auto colour = map_color_8bit(static_cast<float>(unit));
+      pixels.insert(pixels.end(), colour.begin(), colour.end());
+    }
+  write_png(target, static_cast<int>(bands), static_cast<int>(frames), 3, pixels);
+}
+
+void describe_model(const Model& model, const fs::path& path) {
+  const ModelDescription& d = model.description;
+  std::int64_t parameters = 0;
+  std::string list;
+  for (const Parameter& p : model.network().parameters()) {
+    parameters += p.tensor.numel();
+    list += fmt::format("  {} {}\n", p.name, to_string(p.tensor.shape()));
+  }
+  fmt::print("{}\nwritten by Duet {}\nclasses: {}\nparameters: {}\nsplit fingerprint: {}\n",
+             path.string(), d.version, fmt::join(class_names, ", "), parameters,
+             d.split_fingerprint);
+  fmt::print("\nfront end:\n");
+  const auto metadata = to_metadata(d);
+  const auto front_end = ordered_json::parse(metadata.at("duet.front_end"));
+  for (const auto& [key, value] : front_end.items()) fmt::print("  {} = {}\n", key, value.dump());
+  const Normalization& n = d.normalization;
+  fmt::print(
+      "\nnormalization (per channel):\n  face mean {:.6f}, std {:.6f}\n  voice mean {:.6f}, std "
+      "{:.6f}\n",
+      fmt::join(n.face_mean, " "), fmt::join(n.face_std, " "), fmt::join(n.voice_mean, " "),
+      fmt::join(n.voice_std, " "));
+  fmt::print(
+      "\nconfiguration:\n{}\ntensors (as held in memory, weights of convolutions (out, kH, kW, "
+      "in)):\n{}",
+      metadata.at("duet.config"), list);
+}
+
+int infer_pairs(Model& model, const CommandLine& line) {
+  const std::vector<Pair> pairs = read_pairs(line.pairs);
+  int status = 0;
+  for (std::size_t begin = 0; begin < pairs.size(); begin += batch_size) {
+    const std::size_t end = std::min(begin + batch_size, pairs.size());
+    const RawInputs raw = empty_inputs(model, static_cast<std::int64_t>(end - begin));
+    std::vector<std::string> errors(end - begin);
+    parallel_chunks(static_cast<std::int64_t>(end - begin), [&](std::int64_t i) {
+      const SerialScope alone;
+      const Pair& pair = pairs[begin + i];
+      try {
+        if (model.sees_faces() && pair.face.empty())
+          fail<DataError>("this pair has no face, and the model needs one");
+        if (model.hears_voices() && pair.voice.empty())
+          fail<DataError>("this pair has no voice, and the model needs one");
+        read_into(model, raw, i, pair.face, pair.voice);
+      } catch (const DataError& e) {
+        errors[i] = e.what();
+        // The row goes through the network like the others and is not looked at.
+        const std::int64_t size = model.config().size * model.config().size * 3,
+                           samples = model.front_end().clip_samples();
+        if (raw.faces) std::fill_n(raw.faces.data<float>() + i * size, size, 0.0f);
+        if (raw.waves) std::fill_n(raw.waves.data<float>() + i * samples, samples, 0.0f);
+      }
+    });
+    const Tensor probabilities = model.probabilities(raw);
+    for (std::size_t i = 0; i < end - begin; ++i) {
+      const Pair& pair = pairs[begin + i];
+      const float* row = probabilities.data<float>() + i * class_count;
+      const std::string face = model.sees_faces() ? pair.face.string() : "",
+                        voice = model.hears_voices() ? pair.voice.string() : "";
+      ordered_json json;
+      if (!errors[i].empty()) {
+        status = exit_data;
+        json["face"] = face;
+        json["voice"] = voice;
+        json["error"] = errors[i];
+      } else {
+        json = answer_json(face, voice, row);
+      }
+      if (pair.label != no_label) json["true_label"] = class_names[pair.label];
+      if (!pair.split.empty()) json["split"] = pair.split;
+      for (const auto& [column, value] : pair.other)
+        if (!json.contains(column)) json[column] = value;
+      if (line.json) {
+        fmt::print("{}\n", dump(json));
+      } else if (!errors[i].empty()) {
+        fmt::print("{} {}: {}\n", face, voice, errors[i]);
+      } else {
+        fmt::print("{:<9} {:.3f} {:.3f} {:.3f}  {} {}\n", json["label"].get<std::string>(), row[0],
+                   row[1], row[2], face, voice);
+      }
+    }
+    std::fflush(stdout);
+  }
+  return status;
+}
+
+int infer(const CommandLine& line) {
+  check_device(line.device);
+  set_impl(Impl::parse(line.impl));
+  set_thread_count(line.threads);
+  const std::unique_ptr<Model> model = Model::load(line.model);
+  if (line.describe) {
+    describe_model(*model, line.model);
+    return 0;
+  }
+  if (!line.pairs.empty()) {
+    if (!line.face.empty() || !line.voice.empty())
+      fail<UsageError>("--pairs goes without --face and --voice");
+    return infer_pairs(*model, line);
+  }
+  if (!line.spectrogram.empty()) {
+    if (line.voice.empty()) fail<UsageError>("--spectrogram needs --voice");
+    if (!model->hears_voices())
+      fail<UsageError>("--spectrogram: {} is a model of faces alone", line.model);
+    write_spectrogram(*model, line.voice, line.spectrogram);
+    if (line.face.empty() && line.dump_inputs.empty() && model->sees_faces()) return 0;
+  }
+  if (model->sees_faces() && line.face.empty())
+    fail<UsageError>("{} was trained on faces{}: --face F is missing", line.model,
+                     model->hears_voices() ? " and voices" : "");
+  if (model->hears_voices() && line.voice.empty())
+    fail<UsageError>("{} was trained on {}voices: --voice W is missing", line.model,
+                     model->sees_faces() ? "faces and " : "");
+  const RawInputs raw = empty_inputs(*model, 1);
+  read_into(*model, raw, 0, line.face, line.voice);
+  if (!line.dump_inputs.empty()) dump_inputs(*model, raw, line.dump_inputs);
+  const Tensor probabilities = model->probabilities(raw);
+  if (line.json)
+    fmt::print("{}\n", dump(answer_json(model->sees_faces() ? line.face : "",
+                                        model->hears_voices() ? line.voice : "",
+                                        probabilities.data<float>())));
+  else
+    print_bars(probabilities.data<float>());
+  return 0;
+}
+
+int main_body(int argc, char** argv) {
+  CLI::App app{"Runs a trained two-stream model. A photo is expected to be a cropped face."};
+  app.set_version_flag("--version", std::string("duet ") + DUET_VERSION);
+  CommandLine line;
+  app.add_option("MODEL", line.model, "model.safetensors of a run")->required();
+  app.add_option("--face", line.face, "picture of a face");
+  app.add_option("--voice", line.voice, "sound file");
+  app.add_option("--pairs", line.pairs,
+                 "CSV with the columns face and voice, paths relative to it");
+  app.add_flag("--json", line.json, "one JSON object for each pair");
+  app.add_option("--spectrogram", line.spectrogram,
+                 "write the voice's log-mel spectrogram in dB: .npy or .png");
+  app.add_option("--dump-inputs", line.dump_inputs,
+                 "write what the network sees: face.npy and voice.npy, float32 (channels, S, S)");
+  app.add_flag("--describe", line.describe, "print what the model file says of itself");
+  app.add_option("--threads", line.threads, "cores to compute on (0: all)")
+      ->check(CLI::Range(0, 4096));
+  app.add_option("--device", line.device, "auto, cpu, cuda or cuda:N");
+  app.add_option("--impl", line.impl, "rows to run: OP=ROW,…, handwritten, library or ref");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : exit_usage;
+  }
+  return infer(line);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return duet::run_program("infer_mm", [&] { return main_body(argc, argv); });
+}

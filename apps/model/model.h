@@ -1,0 +1,67 @@
+#pragma once
+/// A network with what turns pictures and sounds into its inputs.
+
+#include <filesystem>
+#include <memory>
+
+#include "apps/data/picture.h"
+#include "apps/model/description.h"
+#include "audio/sound.h"
+#include "engine/safetensors.h"
+
+namespace duet {
+
+/// A picture as floats in 0 … 1, resized: `out` is (size, size, 3). Runs on the calling thread
+/// alone.
+void face_pixels(const Picture& picture, std::int64_t size, std::span<float> out);
+
+/// A batch before standardisation. A stream that is absent has no tensor.
+struct RawInputs {
+  Tensor faces;  ///< (N, S, S, 3) in 0 … 1
+  Tensor waves;  ///< (N, clip_samples)
+};
+
+/// What the network sees: each (N, S, S, channels).
+struct Inputs {
+  Tensor face, voice;
+};
+
+class Model {
+ public:
+  /// A new network, its weights drawn under the configuration's seed.
+  explicit Model(const Config& config);
+
+  /// The model of a file that `save` wrote.
+  static std::unique_ptr<Model> load(const std::filesystem::path& path);
+  /// The network's tensors, and others of the caller's, with the description as metadata.
+  void save(const std::filesystem::path& path, std::map<std::string, Tensor> others = {},
+            std::map<std::string, std::string> other_metadata = {}) const;
+
+  /// Images in 0 … 1 of the waves: what `Normalization` is measured on.
+  Tensor voice_images(const Tensor& waves) const;
+  Inputs prepare(const RawInputs& raw) const;
+  /// Logits (N, classes), with history.
+  Tensor forward(const Inputs& inputs) { return network_.forward(inputs.face, inputs.voice); }
+  /// (N, classes), in evaluation mode, without history.
+  Tensor probabilities(const RawInputs& raw);
+
+  bool sees_faces() const { return streams_of(description.config) != Streams::voice; }
+  bool hears_voices() const { return streams_of(description.config) != Streams::face; }
+
+  TwoStream& network() { return network_; }
+  const TwoStream& network() const { return network_; }
+  RandomState& random() { return random_; }
+  const FrontEnd& front_end() const { return front_end_; }
+  const Config& config() const { return description.config; }
+
+  ModelDescription description;
+
+ private:
+  Model(const Config& config, Build build);
+
+  FrontEnd front_end_;
+  RandomState random_;
+  TwoStream network_;
+};
+
+}  // namespace duet

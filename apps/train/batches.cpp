@@ -1,0 +1,156 @@
+#include "apps/train/batches.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "engine/ops/augment.h"
+#include "kernels/base/parallel.h"
+
+namespace duet {
+namespace {
+
+/// Batches that may wait, read but not yet asked for.
+constexpr std::int64_t ahead = 4;
+
+std::uint64_t augmentation_index(const BatchPlan& plan, std::size_t pair) {
+  return plan.epoch << 32 | static_cast<std::uint64_t>(pair);
+}
+
+/// Mirrored or not, moved by up to a sixteenth of the side, up to 20 % brighter or darker.
+ImageAugmentation draw_face_augmentation(const BatchPlan& plan, std::size_t pair,
+                                         std::int64_t size) {
+  const Philox p =
+      random_stream(plan.seed, RandomDomain::face_augmentation, augmentation_index(plan, pair));
+  RandomSequence numbers(p.seed, p.stream);
+  const auto reach = static_cast<std::uint32_t>(size / 16);
+  const auto move = [&] {
+    return static_cast<std::int32_t>(numbers.below(2 * reach + 1)) -
+           static_cast<std::int32_t>(reach);
+  };
+  ImageAugmentation a;
+  a.flip = numbers.uniform() < 0.5;
+  a.dx = move();
+  a.dy = move();
+  a.factor = static_cast<float>(numbers.uniform(0.8, 1.2));
+  a.offset = static_cast<float>(numbers.uniform(-0.05, 0.05));
+  return a;
+}
+
+/// Shifted by up to a tenth of the clip, ±6 dB, with noise 20 to 30 dB below.
+WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair,
+                                         std::int64_t samples) {
+  const Philox p =
+      random_stream(plan.seed, RandomDomain::voice_augmentation, augmentation_index(plan, pair));
+  RandomSequence numbers(p.seed, p.stream);
+  WaveAugmentation a;
+  a.shift = static_cast<std::int32_t>(
+      std::lround(numbers.uniform(-0.1, 0.1) * static_cast<double>(samples)));
+  a.gain = static_cast<float>(std::pow(10.0, numbers.uniform(-6, 6) / 20));
+  a.snr_db = static_cast<float>(numbers.uniform(20, 30));
+  // The noise has a stream of its own beside the one that these numbers came from.
+  a.stream = p.stream | std::uint64_t{1} << 55;
+  return a;
+}
+
+}  // namespace
+
+Batches::Batches(Samples& samples, BatchPlan plan, int workers)
+    : samples_(samples),
+      plan_(std::move(plan)),
+      next_to_read_(plan_.first_batch),
+      next_to_give_(plan_.first_batch) {
+  for (int i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+}
+
+Batches::~Batches() {
+  {
+    const std::scoped_lock lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+std::optional<Batch> Batches::next() {
+  if (next_to_give_ >= plan_.batches()) return std::nullopt;
+  const auto start = std::chrono::steady_clock::now();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock,
+                [&] { return ready_.contains(next_to_give_) || failed_.contains(next_to_give_); });
+  waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (const auto failure = failed_.find(next_to_give_); failure != failed_.end())
+    std::rethrow_exception(failure->second);
+  Batch batch = std::move(ready_.at(next_to_give_));
+  ready_.erase(next_to_give_++);
+  lock.unlock();
+  changed_.notify_all();
+  return batch;
+}
+
+void Batches::work() {
+  const SerialScope alone;
+  const NoGradScope no_grad;
+  while (true) {
+    std::int64_t index = 0;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] {
+        return stop_ || next_to_read_ >= plan_.batches() || next_to_read_ < next_to_give_ + ahead;
+      });
+      if (stop_ || next_to_read_ >= plan_.batches()) return;
+      index = next_to_read_++;
+    }
+    Batch batch;
+    std::exception_ptr failure;
+    try {
+      batch = read(index);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    {
+      const std::scoped_lock lock(mutex_);
+      if (failure)
+        failed_[index] = failure;
+      else
+        ready_[index] = std::move(batch);
+    }
+    changed_.notify_all();
+  }
+}
+
+Batch Batches::read(std::int64_t index) const {
+  const std::int64_t begin = index * plan_.batch_size;
+  const std::int64_t end = std::min<std::int64_t>(begin + plan_.batch_size, plan_.order.size());
+  const std::int64_t n = end - begin, size = samples_.size(), samples = samples_.clip_samples();
+  Batch batch;
+  batch.labels = Tensor::empty({n}, DType::i32);
+  if (plan_.faces) batch.raw.faces = Tensor::empty({n, size, size, 3});
+  if (plan_.voices) batch.raw.waves = Tensor::empty({n, samples});
+  std::vector<ImageAugmentation> face_augmentations;
+  std::vector<WaveAugmentation> voice_augmentations;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::size_t at = plan_.order[begin + i];
+    const Pair& pair = (*plan_.pairs)[at];
+    batch.pairs.push_back(at);
+    batch.labels.data<std::int32_t>()[i] = pair.label;
+    if (plan_.faces) {
+      const Samples::Values pixels = samples_.face(pair.face);
+      std::copy(pixels->begin(), pixels->end(),
+                batch.raw.faces.data<float>() + i * size * size * 3);
+      face_augmentations.push_back(draw_face_augmentation(plan_, at, size));
+    }
+    if (plan_.voices) {
+      const Samples::Values clip = samples_.voice(pair.voice);
+      std::copy(clip->begin(), clip->end(), batch.raw.waves.data<float>() + i * samples);
+      voice_augmentations.push_back(pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples)
+                                                     : WaveAugmentation{});
+    }
+  }
+  if (plan_.faces && plan_.augment_faces)
+    batch.raw.faces = augment_images(batch.raw.faces, face_augmentations);
+  if (plan_.voices && plan_.augment_voices)
+    batch.raw.waves = augment_waves(batch.raw.waves, voice_augmentations, plan_.seed);
+  return batch;
+}
+
+}  // namespace duet

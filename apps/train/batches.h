@@ -1,0 +1,65 @@
+#pragma once
+/// Batches of pairs, decoded and augmented ahead by worker threads, handed out in order.
+
+#include <condition_variable>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "apps/data/pairs.h"
+#include "apps/model/model.h"
+#include "apps/train/samples.h"
+
+namespace duet {
+
+struct Batch {
+  RawInputs raw;
+  Tensor labels;                   ///< (N) i32
+  std::vector<std::size_t> pairs;  ///< indices into the plan's pairs
+};
+
+/// What is to be read.
+struct BatchPlan {
+  const std::vector<Pair>* pairs;
+  std::vector<std::size_t> order;  ///< indices into `pairs`
+  std::int64_t batch_size = 32;
+  std::int64_t first_batch = 0;  ///< batches before it are passed over
+  bool faces = true, voices = true;
+  bool augment_faces = false, augment_voices = false;
+  /// Augmentation is drawn under the seed, for each epoch and pair anew.
+  std::uint64_t seed = 0, epoch = 0;
+
+  std::int64_t batches() const {
+    return (static_cast<std::int64_t>(order.size()) + batch_size - 1) / batch_size;
+  }
+};
+
+class Batches {
+ public:
+  Batches(Samples& samples, BatchPlan plan, int workers);
+  ~Batches();
+  Batches(const Batches&) = delete;
+  Batches& operator=(const Batches&) = delete;
+
+  /// The next batch, or nothing after the last. What a worker threw is thrown here.
+  std::optional<Batch> next();
+  /// How long `next` has waited for workers.
+  double seconds_waited() const { return waited_; }
+
+ private:
+  void work();
+  Batch read(std::int64_t index) const;
+
+  Samples& samples_;
+  const BatchPlan plan_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::int64_t next_to_read_, next_to_give_;
+  std::map<std::int64_t, Batch> ready_;
+  std::map<std::int64_t, std::exception_ptr> failed_;
+  bool stop_ = false;
+  double waited_ = 0;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace duet

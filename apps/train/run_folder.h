@@ -1,0 +1,24 @@
+#pragma once
+/// The files of a run.
+
+#include <filesystem>
+
+namespace duet {
+
+struct RunFolder {
+  std::filesystem::path path;
+
+  std::filesystem::path config() const { return path / "config.toml"; }
+  std::filesystem::path pairs() const { return path / "pairs.csv"; }
+  std::filesystem::path metrics() const { return path / "metrics.jsonl"; }
+  std::filesystem::path model() const { return path / "model.safetensors"; }
+  std::filesystem::path last() const { return path / "last.safetensors"; }
+  std::filesystem::path evaluation() const { return path / "evaluation.json"; }
+  std::filesystem::path demo() const { return path / "demo"; }
+  std::filesystem::path epoch_model(std::int64_t epoch) const;
+
+  /// Whether a run was begun here.
+  bool holds_run() const { return std::filesystem::exists(config()); }
+};
+
+}  // namespace duet

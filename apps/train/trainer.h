@@ -1,0 +1,71 @@
+#pragma once
+/// The training of one run, from its folder: begun or resumed, to the same bits.
+
+#include <memory>
+
+#include "apps/cli/config.h"
+#include "apps/data/pairs.h"
+#include "apps/report/progress.h"
+#include "apps/train/batches.h"
+#include "apps/train/evaluate.h"
+#include "apps/train/run_folder.h"
+#include "engine/adam.h"
+
+namespace duet {
+
+/// Asks the training to stop after the step it is in; async-signal-safe.
+void request_stop();
+
+class Trainer {
+ public:
+  /// The run's config.toml must be there; pairs are made unless pairs.csv is there, and training
+  /// goes on from last.safetensors if that is there.
+  Trainer(const Config& config, RunFolder folder, Progress& progress);
+
+  enum class Outcome { finished, interrupted };
+  /// Trains, saves, and, when finished, evaluates the best model on the test pairs.
+  Outcome run();
+
+ private:
+  /// What a checkpoint keeps beside tensors.
+  struct State {
+    std::int64_t epoch = 1, step_in_epoch = 0, steps = 0;
+    // Of the epoch so far.
+    double loss_sum = 0, penalty_sum = 0, norm_sum = 0;
+    std::int64_t seen = 0, right = 0;
+    double best_uar = -1, best_loss = 0;
+    std::int64_t best_epoch = 0;
+    std::vector<std::string> metrics;  ///< lines of metrics.jsonl
+  };
+
+  void make_pairs_file();
+  void read_all_files();
+  void measure_normalization();
+  void resume();
+  void save_checkpoint();
+  BatchPlan training_plan(const std::vector<Pair>& pairs) const;
+
+  /// Trains the rest of the current epoch; false when asked to stop.
+  bool run_epoch();
+  void train_step(const Batch& batch);
+  [[noreturn]] void report_nonfinite(const Inputs& inputs, const Tensor& labels,
+                                     std::uint64_t masks_drawn);
+  void reestimate_statistics(const std::vector<Pair>& pairs);
+  void end_epoch(double seconds, double waited);
+  bool out_of_patience() const;
+  bool out_of_steps() const;
+  void evaluate_best();
+
+  Config config_;
+  RunFolder folder_;
+  Progress& progress_;
+  std::vector<Pair> pairs_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Samples> samples_;
+  std::unique_ptr<Adam> adam_;
+  std::vector<Tensor> penalized_;
+  Tensor class_weights_;
+  State state_;
+};
+
+}  // namespace duet

@@ -1,0 +1,161 @@
+/// train_mm: trains a two-stream network on folders of faces and voices.
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+
+#include "apps/cli/config.h"
+#include "apps/cli/program.h"
+#include "apps/data/inspect.h"
+#include "apps/train/trainer.h"
+#include "engine/atomic_file.h"
+#include "kernels/base/parallel.h"
+#include "kernels/base/rows.h"
+
+namespace {
+
+using namespace duet;
+namespace fs = std::filesystem;
+
+/// What may differ when a run goes on: how long, and on what.
+constexpr const char* changeable[] = {"epochs",           "max_steps", "patience",
+                                      "checkpoint_every", "keep",      "threads",
+                                      "workers",          "cache_mb",  "device"};
+
+/// What --demo chooses where nothing else was said: settings with which it ends within a minute on
+/// two cores.
+const Settings demo_defaults = {{"preset", "tiny"}, {"epochs", "12"}, {"lr", "0.001"}};
+
+struct CommandLine {
+  std::string out, resume, config_file;
+  bool quiet = false;
+  Settings settings;
+  std::vector<std::string> inspected;
+};
+
+/// Ctrl-C: the first asks for an end after the step, the second ends at once.
+void on_interrupt(int) {
+  request_stop();
+  std::signal(SIGINT, SIG_DFL);
+}
+
+std::string absolute_text(const std::string& path) {
+  return fs::absolute(path).lexically_normal().string();
+}
+
+void check_streams(const Config& config) {
+  if (config.demo) return;
+  if (config.stream != "voice" && config.faces.empty())
+    fail<UsageError>(
+        "--faces DIR is missing (or --demo to draw some, or --stream voice to do without)");
+  if (config.stream != "face" && config.voices.empty())
+    fail<UsageError>(
+        "--voices DIR is missing (or --demo to draw some, or --stream face to do without)");
+}
+
+/// A new run: its folder with the resolved configuration in it.
+Config begin(const CommandLine& line, const RunFolder& folder) {
+  if (folder.holds_run())
+    fail<UsageError>(
+        "{}: holds a run already; --resume {} continues it, another --out starts a new one",
+        folder.path.string(), folder.path.string());
+  Settings file = line.config_file.empty()
+                      ? Settings{}
+                      : read_toml(read_file(line.config_file), line.config_file);
+  const auto demo = line.settings.find("demo");
+  if (demo != line.settings.end() && demo->second == "true")
+    file.insert(demo_defaults.begin(), demo_defaults.end());
+  Config config = resolve(file, line.settings);
+  for (std::string* path : {&config.faces, &config.voices})
+    if (!path->empty()) *path = absolute_text(*path);
+  check_streams(config);
+  check_device(config.device);
+  set_impl(Impl::parse(config.impl));
+  std::error_code error;
+  fs::create_directories(folder.path, error);
+  if (error) fail<DataError>("{}: cannot be made ({})", folder.path.string(), error.message());
+  write_file_atomically(folder.config(), to_toml(config));
+  return config;
+}
+
+/// A run that goes on: its own configuration, but for what may change.
+Config take_up(const CommandLine& line, const RunFolder& folder) {
+  if (!folder.holds_run())
+    fail<UsageError>("{}: holds no run (no config.toml); --out {} starts one", folder.path.string(),
+                     folder.path.string());
+  for (const auto& [key, value] : line.settings)
+    if (std::find(std::begin(changeable), std::end(changeable), key) == std::end(changeable))
+      fail<UsageError>("--resume: '{}' was fixed when the run began; what may change is {}", key,
+                       fmt::join(changeable, ", "));
+  if (!line.config_file.empty())
+    fail<UsageError>(
+        "--resume: the run has a configuration of its own, --config does not go with it");
+  Settings settings = read_toml(read_file(folder.config()), folder.config().string());
+  for (const auto& [key, value] : line.settings) settings[key] = value;
+  const Config config = resolve(settings, {});
+  check_device(config.device);
+  set_impl(Impl::parse(config.impl));
+  return config;
+}
+
+int train(const CommandLine& line) {
+  if (line.out.empty() == line.resume.empty())
+    fail<UsageError>(
+        "one of --out RUN (a new run) and --resume RUN (one that goes on) is needed; --help shows "
+        "all options");
+  const RunFolder folder{line.out.empty() ? line.resume : line.out};
+  const Config config = line.resume.empty() ? begin(line, folder) : take_up(line, folder);
+  set_thread_count(static_cast<int>(config.threads));
+  std::signal(SIGINT, on_interrupt);
+  Progress progress(line.quiet);
+  progress.line(fmt::format("duet {}, device cpu, {} threads, run {}", DUET_VERSION, thread_count(),
+                            folder.path.string()));
+  Trainer trainer(config, folder, progress);
+  if (trainer.run() == Trainer::Outcome::finished) return 0;
+  fmt::print(stderr, "train_mm: stopped; --resume {} continues\n", folder.path.string());
+  return exit_interrupted;
+}
+
+int main_body(int argc, char** argv) {
+  CLI::App app{"Trains a two-stream network: a masked face and a voice in, an emotion out."};
+  app.set_version_flag("--version", std::string("duet ") + DUET_VERSION);
+  CommandLine line;
+  app.add_option("--out", line.out, "folder of a new run");
+  app.add_option("--resume", line.resume, "folder of a run to continue");
+  app.add_option("--config", line.config_file, "settings in TOML, as a run's config.toml");
+  app.add_flag("--quiet", line.quiet, "print errors only");
+
+  std::map<std::string, std::string> texts;
+  std::map<std::string, bool> switches;
+  std::map<std::string, CLI::Option*> given;
+  for (const Option& option : options()) {
+    std::string help = option.help;
+    if (!option.choices.empty()) help += fmt::format(" [{}]", fmt::join(option.choices, "|"));
+    CLI::Option*& added = given[option.key];
+    if (std::holds_alternative<bool Config::*>(option.field))
+      added = app.add_flag(option.flag() + ",!--no-" + option.flag().substr(2),
+                           switches[option.key], help);
+    else
+      added = app.add_option(option.flag(), texts[option.key], help);
+    added->group(option.section);
+  }
+  CLI::App* inspection =
+      app.add_subcommand("inspect", "says what folders hold, and which files would be refused");
+  inspection->add_option("DIR", line.inspected, "folders, or CSV files")->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : exit_usage;
+  }
+  for (const auto& [key, option] : given)
+    if (option->count() > 0)
+      line.settings[key] = switches.contains(key) ? (switches[key] ? "true" : "false") : texts[key];
+  if (!inspection->parsed()) return train(line);
+  for (const std::string& folder : line.inspected) fmt::print("{}\n", to_string(inspect(folder)));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return duet::run_program("train_mm", [&] { return main_body(argc, argv); });
+}
