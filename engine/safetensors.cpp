@@ -64,7 +64,8 @@ void write_safetensors(const std::filesystem::path& path,
         {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
-  std::string text = header.dump();
+  // A path in the metadata may be of any bytes; where they are not UTF-8, U+FFFD stands for them.
+  std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   text.append((8 - text.size() % 8) % 8, ' ');
 
   Checksum checksum;
@@ -108,6 +109,8 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   struct Piece {
     std::uint64_t begin, end;
     std::string name;
+    Shape shape;
+    DType dtype;
   };
   std::vector<Piece> pieces;
   try {
@@ -126,17 +129,21 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
       const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
       if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > size - 8 - length)
         refuse("tensor '{}' lies outside the file (cut short?)", name);
+      if (extents.size() > Shape::max_rank)
+        refuse("tensor '{}' has {} dimensions, at most {} are read", name, extents.size(),
+               Shape::max_rank);
       std::uint64_t bytes = size_of(dtype);
       for (std::int64_t extent : extents) {
-        if (extent < 0 || (extent > 0 && bytes > size / extent))
+        if (extent < 0) refuse("tensor '{}' has the negative extent {}", name, extent);
+        if (extent > 0 && bytes > size / extent)
           refuse("tensor '{}' is larger than the file", name);
         bytes *= extent;
       }
       if (bytes != offsets[1] - offsets[0])
         refuse("tensor '{}' has a shape of {} bytes in {} bytes", name, bytes,
                offsets[1] - offsets[0]);
-      result.tensors[name] = Tensor::empty(Shape(std::span<const std::int64_t>(extents)), dtype);
-      pieces.push_back({offsets[0], offsets[1], name});
+      pieces.push_back(
+          {offsets[0], offsets[1], name, Shape(std::span<const std::int64_t>(extents)), dtype});
     }
   } catch (const nlohmann::json::exception& e) {
     refuse("its header is not as the format says ({})", e.what());
@@ -162,7 +169,8 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   Checksum checksum;
   checksum.add(text.data(), text.size());
   for (const Piece& piece : pieces) {
-    const Tensor& tensor = result.tensors[piece.name];
+    const Tensor tensor = Tensor::empty(piece.shape, piece.dtype);
+    result.tensors[piece.name] = tensor;
     if (!in.read(static_cast<char*>(tensor.view().data),
                  static_cast<std::streamsize>(piece.end - piece.begin)))
       refuse("tensor '{}' cannot be read", piece.name);

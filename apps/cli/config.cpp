@@ -35,6 +35,9 @@ const std::vector<Preset>& presets() {
   return all;
 }
 
+/// A TOML basic string has the escapes of a JSON string. Throws where the text is not UTF-8.
+std::string toml_string(const std::string& text) { return nlohmann::json(text).dump(); }
+
 [[noreturn]] void malformed(const Option& option, const std::string& text,
                             const std::string& expected) {
   fail<UsageError>("{}: '{}' is not {}", option.flag(), text, expected);
@@ -62,13 +65,20 @@ void set_field(Config& config, const Option& option, const std::string& text) {
       [&](auto field) {
         using T = std::remove_reference_t<decltype(config.*field)>;
         if constexpr (std::is_same_v<T, std::string>) {
+          try {
+            toml_string(text);
+          } catch (const nlohmann::json::exception&) {
+            malformed(option, text,
+                      "UTF-8, as config.toml has to be; a link with such a name helps");
+          }
           config.*field = text;
         } else if constexpr (std::is_same_v<T, bool>) {
           if (text != "true" && text != "false") malformed(option, text, "true or false");
           config.*field = text == "true";
         } else if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) {
           std::vector<std::int64_t> values;
-          std::istringstream in(text);
+          // A last comma stands for a missing number, as one in the middle does.
+          std::istringstream in(text.ends_with(',') ? text + ',' : text);
           for (std::string part; std::getline(in, part, ',');)
             values.push_back(parse_number<std::int64_t>(option, part));
           config.*field = values;
@@ -110,9 +120,6 @@ std::string number_text(double value) {
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
 }
-
-/// A TOML basic string has the escapes of a JSON string.
-std::string toml_string(const std::string& text) { return nlohmann::json(text).dump(); }
 
 }  // namespace
 

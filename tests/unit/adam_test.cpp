@@ -1,0 +1,195 @@
+#include "engine/adam.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "engine/ops/binary.h"
+#include "engine/ops/reduce.h"
+#include "engine/ops/unary.h"
+#include "kernels/adam/adam.h"
+#include "kernels/sum_of_squares/sum_of_squares.h"
+#include "tests/test_rows.h"
+
+using namespace duet;
+using test::unit_roundoff;
+
+namespace {
+
+using Values = std::vector<double>;
+
+/// Five updates of two parameters, the first with an L2 gradient of 0.02 per unit of weight, as
+/// torch.optim.Adam (PyTorch 2, float64, lr 0.01, weight_decay 0.02 and 0) makes them.
+const Values w_start = {1, -2, 0.5, 0}, u_start = {0.25, -0.75};
+const Values w_grads[] = {{0.1, -0.2, 0.0, 1e-3},
+                          {0.3, 0.1, -0.4, 2e-3},
+                          {-0.5, 0.25, 0.2, -1e-3},
+                          {0.05, -0.6, 0.1, 0.0},
+                          {0.2, 0.2, -0.3, 5e-3}};
+const Values u_grads[] = {{1, -1}, {0.5, 2}, {-0.25, 0.125}, {0, 0}, {3, -0.5}};
+const Values w_expected[] = {
+    {0.9900000008333333, -1.9900000004166667, 0.49000000999999, -0.009999900000999989},
+    {0.9806795490266043, -1.9853122592687056, 0.4972673583307619, -0.019758372049867762},
+    {0.98171328498355, -1.9866915508360912, 0.49918702807920784, -0.022417280901144542},
+    {0.981871960567946, -1.9820194514071579, 0.49931232319447877, -0.023528867281358515},
+    {0.9801026590332386, -1.979356417700024, 0.5023288936254839, -0.028751254926061745}};
+const Values u_expected[] = {{0.2400000001, -0.7400000001},
+                             {0.2306782038298161, -0.7436610353472075},
+                             {0.22504159014963296, -0.746843373788594},
+                             {0.22042441921091216, -0.7494501517973885},
+                             {0.21393726766451765, -0.7504099706219707}};
+
+Tensor tensor(const Values& values, DType dtype) {
+  return Tensor::from(values, {static_cast<std::int64_t>(values.size())}).to(dtype);
+}
+
+double distance(const Tensor& x, const Values& expected) {
+  const Tensor wide = x.to(DType::f64);
+  double largest = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    largest = std::max(largest, std::abs(wide.span<double>()[i] - expected[i]));
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("adam: every row makes PyTorch's updates, with coupled L2") {
+  int tried = 0;
+  for (const AdamRow& row : adam_rows().rows())
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      if (!row.supports({}, dtype)) continue;
+      ++tried;
+      const ImplScope forced(fmt::format("adam={}", row.name));
+      const Tensor w = tensor(w_start, dtype), u = tensor(u_start, dtype);
+      Adam adam({{"w", w, 0.02}, {"u", u}}, {.lr = 0.01});
+      for (int step = 0; step < 5; ++step) {
+        w.set_grad(tensor(w_grads[step], dtype));
+        u.set_grad(tensor(u_grads[step], dtype));
+        adam.step();
+        // Each update rounds the weight once (u·|w|, |w| ≤ 2) and an increment of at most
+        // 3·lr in about ten operations: 2u + 0.3u a step.
+        const double tolerance = 2.3 * (step + 1) * unit_roundoff(dtype);
+        CHECK_MESSAGE(distance(w, w_expected[step]) <= tolerance, row.name, " w ", step);
+        CHECK_MESSAGE(distance(u, u_expected[step]) <= tolerance, row.name, " u ", step);
+      }
+      CHECK(adam.steps() == 5);
+    }
+  CHECK(tried >= 4);
+}
+
+TEST_CASE("adam: every row equals the reference on many elements") {
+  constexpr std::int64_t count = 100'003;  // several chunks of a parallel loop, and a rest
+  const AdamParams params{1e-3, 0.9, 0.999, 1e-8, 3};
+  const auto run = [&](const AdamRow& row, DType dtype) {
+    test::Array w = test::Array::random({count}, 1).to(dtype),
+                g = test::Array::random({count}, 2).to(dtype),
+                m = test::Array::random({count}, 3).to(dtype);
+    // A second moment is not negative: squares of the first ones.
+    test::Array v = test::Array::random({count}, 3).to(dtype);
+    dispatch_floating(dtype, [&](auto zero) {
+      using T = decltype(zero);
+      for (T& x : std::span(v.view().as<T>(), count)) x *= x;
+    });
+    const Tensor none = Tensor::zeros({0}, dtype);
+    const std::vector<AdamSlot> slots = {{w.view(), g.view(), m.view(), v.view(), 0.01},
+                                         {none, none, none, none}};
+    TestWorkspace workspace;
+    Exec exec{{}, workspace};
+    row.step(exec, params, slots);
+    return std::vector{w, m, v};
+  };
+  const auto& rows = adam_rows().rows();
+  const auto truth = run(rows.back(), DType::f64);
+  REQUIRE(rows.back().kind == RowKind::ref);
+  for (const AdamRow& row : rows)
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      if (!row.supports(params, dtype)) continue;
+      const auto result = run(row, dtype);
+      // Moments: two products and a sum of numbers below 1. Weights: one rounding of |w| ≤ 1.01,
+      // and an increment of at most lr·(1/0.271)/(sqrt(v)/sqrt(0.003)) with sqrt(v) ≥ 0.99·|m|:
+      // below 1e-3, so that its roundings do not count.
+      CHECK(result[1].distance(truth[1]) <= 4 * unit_roundoff(dtype));
+      CHECK(result[2].distance(truth[2]) <= 4 * unit_roundoff(dtype));
+      CHECK(result[0].distance(truth[0]) <= 4 * unit_roundoff(dtype));
+      if (test::independent_of_threads(row)) {
+        const test::Threads one(1);
+        CHECK(run(row, dtype)[0] == result[0]);
+      }
+    }
+}
+
+TEST_CASE("adam: a parameter without a gradient stays; gradients are let go") {
+  const Tensor a = tensor({1}, DType::f32), b = tensor({1}, DType::f32);
+  Adam adam({{"a", a}, {"b", b, 0.5}}, {});
+  a.set_grad(tensor({2}, DType::f32));
+  CHECK(adam.gradient_norm() == 2);
+  adam.step();
+  CHECK(a.item() < 1);
+  CHECK(b.item() == 1);
+  CHECK_FALSE(a.grad());
+  CHECK(adam.gradient_norm() == 0);
+}
+
+TEST_CASE("adam: a resumed optimiser takes the same steps to the bit") {
+  const auto gradient = [](const Tensor& w, int step) {
+    w.set_grad(tensor({0.1 * step, -0.3, 1.0 / (step + 1)}, DType::f32));
+  };
+  const Tensor w = tensor({1, 2, 3}, DType::f32);
+  Adam whole({{"w", w, 1e-3}}, {});
+  Tensor resumed;
+  for (int step = 0; step < 6; ++step) {
+    if (step == 3) {
+      resumed = w.clone();
+      Adam again({{"w", resumed, 1e-3}}, {});
+      const auto from = whole.state(), to = again.state();
+      REQUIRE(from.size() == 2);
+      CHECK(from[0].first == "m.w");
+      CHECK(from[1].first == "v.w");
+      for (std::size_t i = 0; i < 2; ++i) to[i].second.copy_from(from[i].second);
+      again.set_steps(whole.steps());
+      for (int rest = 3; rest < 6; ++rest) {
+        gradient(resumed, rest);
+        again.step();
+      }
+    }
+    gradient(w, step);
+    whole.step();
+  }
+  for (int i = 0; i < 3; ++i) CHECK(w.span<float>()[i] == resumed.span<float>()[i]);
+}
+
+TEST_CASE("adam: it finds the minimum of a bowl") {
+  Tensor w = tensor({3, -2}, DType::f64);
+  w.set_requires_grad();
+  const Tensor minimum = tensor({1, 0.5}, DType::f64);
+  Adam adam({{"w", w}}, {.lr = 0.05});
+  for (int step = 0; step < 1000; ++step) {
+    if (step == 800) adam.set_lr(0.005);
+    sum(square(w - minimum)).backward();
+    adam.step();
+  }
+  CHECK(distance(w, {1, 0.5}) < 1e-3);
+}
+
+TEST_CASE("sum_of_squares: every row, over several tensors and sizes") {
+  int tried = 0;
+  for (const SumOfSquaresRow& row : sum_of_squares_rows().rows())
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      if (!row.supports({}, dtype)) continue;
+      ++tried;
+      const ImplScope forced(fmt::format("sum_of_squares={}", row.name));
+      // 1² + … + n², exact in f64.
+      for (const std::int64_t n : {0, 1, 15, 16, 17, 1000, 40'000}) {
+        const Tensor x = Tensor::empty({n}, DType::f64);
+        for (std::int64_t i = 0; i < n; ++i) x.span<double>()[i] = static_cast<double>(i + 1);
+        const double squares = n * (n + 1.0) * (2.0 * n + 1) / 6;
+        CHECK(sum_of_squares({x.to(dtype), Tensor::full({2, 2}, -3, dtype)}) == squares + 36);
+      }
+      // Carried in f64: an f32 sum would lose the ones, its squares would be infinite.
+      CHECK(sum_of_squares({Tensor::full({}, 1 << 14, dtype), Tensor::full({}, 1, dtype)}) ==
+            std::ldexp(1, 28) + 1);
+      CHECK(sum_of_squares({Tensor::full({}, std::ldexp(1, 100), dtype)}) == std::ldexp(1, 200));
+    }
+  CHECK(tried >= 4);
+  CHECK(sum_of_squares({}) == 0);
+}

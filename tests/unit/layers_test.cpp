@@ -1,0 +1,262 @@
+/// Batch norm's running statistics, dropout, and the bookkeeping of modules.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/ops/batchnorm.h"
+#include "layers/batchnorm.h"
+#include "layers/conv2d.h"
+#include "layers/dropout.h"
+#include "layers/linear.h"
+#include "tests/temporary_folder.h"
+
+using namespace duet;
+
+namespace {
+
+Tensor normal_tensor(const Shape& shape, std::uint64_t stream, DType dtype = DType::f64) {
+  RandomSequence numbers(21, stream);
+  Tensor x = Tensor::empty(shape, DType::f64);
+  for (double& v : x.span<double>()) v = 0.5 + 2 * numbers.normal();
+  return x.to(dtype);
+}
+
+/// Mean and variance (over n − 1) of each channel of all batches taken together.
+std::pair<std::vector<double>, std::vector<double>> statistics(const std::vector<Tensor>& batches) {
+  const std::int64_t channels = batches[0].dim(-1);
+  std::vector<double> mean(channels), var(channels);
+  double rows = 0;
+  for (const Tensor& x : batches) {
+    rows += static_cast<double>(x.numel() / channels);
+    for (std::int64_t i = 0; i < x.numel(); ++i) mean[i % channels] += x.span<double>()[i];
+  }
+  for (double& m : mean) m /= rows;
+  for (const Tensor& x : batches)
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      var[i % channels] += std::pow(x.span<double>()[i] - mean[i % channels], 2);
+  for (double& v : var) v /= rows - 1;
+  return {mean, var};
+}
+
+const Tensor& buffer(const std::map<std::string, Tensor>& state, const char* name) {
+  return state.at(name);
+}
+
+void check_close(const Tensor& actual, const std::vector<double>& expected, double tolerance) {
+  REQUIRE(actual.numel() == static_cast<std::int64_t>(expected.size()));
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    CHECK(std::abs(actual.to(DType::f64).span<double>()[i] - expected[i]) <= tolerance);
+}
+
+/// A part with one of everything, to name and load.
+class Sample : public Module {
+ public:
+  explicit Sample(Build& build)
+      : conv_(build, 2, 3, 3, 1, true), norm_(build, 3), linear_(build, 5, 4) {
+    add_part("conv", conv_);
+    add_part("norm", norm_);
+    add_part("out", linear_);
+  }
+
+ private:
+  Conv2d conv_;
+  BatchNorm norm_;
+  Linear linear_;
+};
+
+}  // namespace
+
+TEST_CASE("batchnorm layer: running statistics follow training batches with the momentum") {
+  RandomState random;
+  Build build{.dtype = DType::f64, .random = random};
+  BatchNorm norm(build, 3, 0.25);
+  std::vector<double> mean(3, 0), var(3, 1);
+  for (std::uint64_t batch = 0; batch < 3; ++batch) {
+    const Tensor x = normal_tensor({4, 2, 3, 3}, batch);
+    norm.forward(x);
+    const auto [batch_mean, batch_var] = statistics({x});
+    for (int c = 0; c < 3; ++c) {
+      mean[c] = 0.75 * mean[c] + 0.25 * batch_mean[c];
+      var[c] = 0.75 * var[c] + 0.25 * batch_var[c];
+    }
+  }
+  // Sums of 24 numbers below 10: 24·10·u, with a factor of 10.
+  check_close(buffer(norm.state(), "running_mean"), mean, 1e-12);
+  check_close(buffer(norm.state(), "running_var"), var, 1e-12);
+}
+
+TEST_CASE("batchnorm layer: evaluation uses the running statistics and changes nothing") {
+  RandomState random;
+  Build build{.dtype = DType::f64, .random = random};
+  BatchNorm norm(build, 2);
+  norm.load_state({{"weight", Tensor::from(std::vector<double>{2, -1}, {2})},
+                   {"bias", Tensor::from(std::vector<double>{0.5, 1}, {2})},
+                   {"running_mean", Tensor::from(std::vector<double>{1, -1}, {2})},
+                   {"running_var", Tensor::from(std::vector<double>{4 - 1e-5, 1 - 1e-5}, {2})}},
+                  "test");
+  norm.set_mode(Mode::evaluation);
+  const Tensor y = norm.forward(Tensor::from(std::vector<double>{3, 0, 1, -1}, {2, 2}));
+  // 2·(3 − 1)/2 + 0.5, −(0 + 1)/1 + 1, and the means themselves.
+  check_close(y, {2.5, 0, 0.5, 1}, 1e-14);
+  check_close(buffer(norm.state(), "running_mean"), {1, -1}, 0);
+  // Evaluation takes a single row; training cannot.
+  CHECK(norm.forward(Tensor::zeros({1, 2}, DType::f64)).numel() == 2);
+  norm.set_mode(Mode::training);
+  CHECK_THROWS_WITH_AS(norm.forward(Tensor::zeros({1, 2}, DType::f64)),
+                       doctest::Contains("[batchnorm] one value a channel has no variance"), Error);
+}
+
+TEST_CASE_TEMPLATE("batchnorm layer: estimation gives the statistics of all batches together", T,
+                   float, double) {
+  const DType dtype = dtype_of<T>;
+  RandomState random;
+  Build build{.dtype = dtype, .random = random};
+  BatchNorm norm(build, 3);
+  norm.forward(normal_tensor({5, 2, 2, 3}, 9, dtype));
+  const auto before = norm.state();
+  const std::vector<double> mean_before = {before.at("running_mean").template span<T>()[0]};
+
+  // Batches of unequal size: their means may not simply be averaged.
+  std::vector<Tensor> batches;
+  norm.set_mode(Mode::estimation);
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    const Tensor x = normal_tensor({static_cast<std::int64_t>(2 + 3 * i), 2, 3, 3}, i, dtype);
+    batches.push_back(x.to(DType::f64));
+    const Tensor y = norm.forward(x);
+    // What goes on to the next layer is normalised by the batch itself.
+    const auto [mean, var] = statistics({y.to(DType::f64)});
+    for (int c = 0; c < 3; ++c) CHECK(std::abs(mean[c]) < 1e-5);
+    CHECK(before.at("running_mean").template span<T>()[0] == mean_before[0]);
+  }
+  norm.set_mode(Mode::evaluation);
+  const auto [mean, var] = statistics(batches);
+  // Each batch's statistics are rounded to the dtype after sums of up to 66 terms, then carried in
+  // f64: 66·u times |mean| + deviation² ≈ 5, and the result is rounded once more.
+  const double tolerance = 70 * 5 * (dtype == DType::f32 ? 0x1p-24 : 0x1p-53);
+  check_close(buffer(norm.state(), "running_mean"), mean, tolerance);
+  check_close(buffer(norm.state(), "running_var"), var, tolerance);
+
+  // A second estimation starts afresh, and one that saw nothing leaves what there was.
+  norm.set_mode(Mode::estimation);
+  norm.forward(batches[0].to(dtype));
+  norm.set_mode(Mode::training);
+  check_close(buffer(norm.state(), "running_mean"), statistics({batches[0]}).first, tolerance);
+  const double kept = buffer(norm.state(), "running_mean").to(DType::f64).span<double>()[0];
+  norm.set_mode(Mode::estimation);
+  norm.set_mode(Mode::evaluation);
+  CHECK(buffer(norm.state(), "running_mean").to(DType::f64).span<double>()[0] == kept);
+}
+
+TEST_CASE(
+    "dropout layer: on in training alone; each call draws another mask, a seed repeats them") {
+  const Tensor ones = Tensor::full({1000}, 1);
+  const auto kept = [](const Tensor& y) {
+    std::vector<bool> mask;
+    for (const float v : y.span<float>()) mask.push_back(v != 0);
+    return mask;
+  };
+  RandomState random{.seed = 5};
+  Build build{.random = random};
+  Dropout dropout(build, 0.3);
+  const auto first = kept(dropout.forward(ones)), second = kept(dropout.forward(ones));
+  CHECK(first != second);
+  CHECK(random.masks_drawn == 2);
+  const auto count = std::count(first.begin(), first.end(), true);
+  // 700 expected, with a deviation of sqrt(1000·0.3·0.7) = 14.5: five of them.
+  CHECK(std::abs(count - 700) < 73);
+  for (const float v : dropout.forward(ones).span<float>())
+    CHECK((v == 0 || v == doctest::Approx(1 / 0.7).epsilon(1e-6)));
+
+  for (const Mode mode : {Mode::evaluation, Mode::estimation}) {
+    dropout.set_mode(mode);
+    CHECK(dropout.forward(ones).view().data == ones.view().data);
+  }
+  CHECK(random.masks_drawn == 3);  // no mask was spent
+
+  RandomState again{.seed = 5}, other{.seed = 6};
+  Build build_again{.random = again}, build_other{.random = other};
+  CHECK(kept(Dropout(build_again, 0.3).forward(ones)) == first);
+  CHECK(kept(Dropout(build_other, 0.3).forward(ones)) != first);
+  again.masks_drawn = 1;  // as a checkpoint restores it
+  CHECK(kept(Dropout(build_again, 0.3).forward(ones)) == second);
+
+  Dropout off(build, 0);
+  CHECK(off.forward(ones).view().data == ones.view().data);
+  CHECK(random.masks_drawn == 3);
+}
+
+TEST_CASE("module: names, order, and PyTorch's layouts") {
+  RandomState random;
+  Build build{.random = random};
+  const Sample sample(build);
+  std::vector<std::string> names;
+  for (const Parameter& p : sample.parameters()) names.push_back(p.name);
+  CHECK(names == std::vector<std::string>{"conv.weight", "conv.bias", "norm.weight", "norm.bias",
+                                          "out.weight", "out.bias"});
+  names.clear();
+  for (const Parameter& p : sample.buffers()) names.push_back(p.name);
+  CHECK(names == std::vector<std::string>{"norm.running_mean", "norm.running_var"});
+
+  const Tensor inside = sample.parameters()[0].tensor, outside = sample.state().at("conv.weight");
+  CHECK(sample.parameters()[0].conv_kernel);
+  CHECK_FALSE(sample.parameters()[4].conv_kernel);
+  REQUIRE(inside.shape() == Shape{3, 3, 3, 2});   // O, kH, kW, I
+  REQUIRE(outside.shape() == Shape{3, 2, 3, 3});  // O, I, kH, kW
+  for (int o = 0; o < 3; ++o)
+    for (int i = 0; i < 2; ++i)
+      for (int y = 0; y < 3; ++y)
+        for (int x = 0; x < 3; ++x)
+          CHECK(outside.span<float>()[((o * 2 + i) * 3 + y) * 3 + x] ==
+                inside.span<float>()[((o * 3 + y) * 3 + x) * 2 + i]);
+}
+
+TEST_CASE("module: a state loads into another network, in another precision too") {
+  RandomState one{.seed = 1}, two{.seed = 2};
+  Build build_one{.random = one}, build_two{.dtype = DType::f64, .random = two};
+  const Sample a(build_one), b(build_two);
+  const auto state = a.state();
+  b.load_state(state, "a");
+  const auto loaded = b.state();
+  REQUIRE(loaded.size() == state.size());
+  for (const auto& [name, tensor] : state) {
+    REQUIRE(loaded.at(name).dtype() == DType::f64);
+    for (std::int64_t i = 0; i < tensor.numel(); ++i)
+      CHECK(loaded.at(name).span<double>()[i] == tensor.span<float>()[i]);
+  }
+  CHECK(b.parameters()[0].tensor.requires_grad());
+}
+
+TEST_CASE("module: states that do not fit are DataErrors that name file and tensor") {
+  RandomState random;
+  Build build{.random = random};
+  const Sample sample(build);
+  const auto refusal = [&](const char* name, const Tensor& replacement) {
+    auto state = sample.state();
+    state.erase(name);
+    if (replacement) state[name] = replacement;
+    return message_of<DataError>([&] { sample.load_state(state, "run/model.safetensors"); });
+  };
+  CHECK(refusal("norm.running_var", {}) ==
+        "run/model.safetensors: has no tensor 'norm.running_var', which this network needs");
+  CHECK(refusal("out.bias", Tensor::zeros({5})) ==
+        "run/model.safetensors: tensor 'out.bias' has shape (5), this network needs (4)");
+  CHECK(refusal("conv.weight", Tensor::zeros({3, 3, 3, 2})) != "");
+  CHECK(refusal("conv.weight", Tensor::zeros({54})) != "");
+  CHECK(refusal("conv.weight", Tensor::zeros({3, 2, 3, 3})) == "");
+}
+
+TEST_CASE("module: He-normal weights have their variance, and a seed repeats them") {
+  RandomState random{.seed = 3};
+  Build build{.random = random}, again{.random = random};
+  const Tensor w = build.he_normal({200, 100}, 100), v = build.he_normal({200, 100}, 100);
+  double sum = 0, squares = 0;
+  for (const float x : w.span<float>()) sum += x, squares += double{x} * x;
+  // 20,000 numbers of variance 2/100: the mean deviates by 0.001, the variance by 1 %; five times.
+  CHECK(std::abs(sum / 20'000) < 0.005);
+  CHECK(std::abs(squares / 20'000 / 0.02 - 1) < 0.05);
+  CHECK(w.span<float>()[0] != v.span<float>()[0]);
+  const Tensor repeated = again.he_normal({200, 100}, 100);
+  CHECK(std::equal(w.span<float>().begin(), w.span<float>().end(), repeated.span<float>().begin()));
+}

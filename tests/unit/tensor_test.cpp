@@ -1,0 +1,88 @@
+#include "engine/tensor.h"
+
+#include <doctest/doctest.h>
+
+#include "engine/autograd.h"
+#include "engine/ops/unary.h"
+
+using namespace duet;
+
+TEST_CASE("tensor: making one") {
+  const Tensor x = Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {2, 3});
+  CHECK(x.shape() == Shape{2, 3});
+  CHECK(x.dim(-1) == 3);
+  CHECK(x.numel() == 6);
+  CHECK(x.dtype() == DType::f32);
+  CHECK(x.span<float>()[4] == 5);
+  for (const DType dtype : {DType::f32, DType::f64, DType::i32, DType::u8}) {
+    CHECK(Tensor::zeros({1}, dtype).item() == 0);
+    CHECK(Tensor::full({}, 7, dtype).item() == 7);
+    CHECK(Tensor::full({3}, 7, dtype).dtype() == dtype);
+  }
+  CHECK(Tensor::empty({2, 0, 3}).numel() == 0);
+  CHECK_FALSE(Tensor());
+  CHECK_FALSE(Tensor().requires_grad());
+  CHECK(Tensor().view().data == nullptr);
+}
+
+TEST_CASE("tensor: memory is aligned for vector loads") {
+  for (const std::int64_t count : {0, 1, 17, 1000, 1 << 20})
+    CHECK(reinterpret_cast<std::uintptr_t>(Tensor::empty({count}).view().data) % 64 == 0);
+}
+
+TEST_CASE("tensor: a copied handle and an alias share elements, a clone does not") {
+  const Tensor x = Tensor::from(std::vector<float>{1, 2, 3, 4}, {4});
+  const Tensor same = x, seen = x.alias({2, 2}), own = x.clone();
+  x.data<float>()[3] = 9;
+  CHECK(same.span<float>()[3] == 9);
+  CHECK(seen.shape() == Shape{2, 2});
+  CHECK(seen.span<float>()[3] == 9);
+  CHECK(own.span<float>()[3] == 4);
+}
+
+TEST_CASE("tensor: conversion") {
+  const Tensor x = Tensor::from(std::vector<float>{0.5f, -1.25f, 200}, {3});
+  CHECK(x.to(DType::f32).view().data == x.view().data);
+  const Tensor wide = x.to(DType::f64);
+  CHECK(wide.dtype() == DType::f64);
+  CHECK(wide.span<double>()[1] == -1.25);
+  CHECK(x.to(DType::i32).span<std::int32_t>()[2] == 200);
+  CHECK(Tensor::full({2}, 250, DType::u8).to(DType::f64).span<double>()[1] == 250);
+}
+
+TEST_CASE("tensor: copying and filling in place") {
+  const Tensor x = Tensor::zeros({2, 2}, DType::f64);
+  x.fill(0.1);
+  CHECK(x.span<double>()[3] == 0.1);
+  x.copy_from(Tensor::from(std::vector<double>{1, 2, 3, 4}, {2, 2}));
+  CHECK(x.span<double>()[2] == 3);
+}
+
+TEST_CASE("tensor: errors name the values at fault") {
+  const Tensor x = Tensor::zeros({2, 3});
+  CHECK_THROWS_WITH_AS(x.alias({4}), "[tensor] shape (2, 3) cannot be seen as (4)", Error);
+  CHECK_THROWS_WITH_AS(x.item(), "[tensor] item() is for one element, this has 6", Error);
+  CHECK_THROWS_AS(Tensor().item(), Error);
+  CHECK_THROWS_WITH_AS(x.data<double>(), "[view] elements are f32, not f64", Error);
+  CHECK_THROWS_WITH_AS(x.copy_from(Tensor::zeros({2, 3}, DType::f64)),
+                       "[tensor] cannot copy f64 (2, 3) into f32 (2, 3)", Error);
+  CHECK_THROWS_AS(x.copy_from(Tensor::zeros({3, 2})), Error);
+  CHECK_THROWS_WITH_AS(Tensor::from(std::vector<float>{1, 2}, {3}),
+                       "[tensor] 2 values do not fill shape (3)", Error);
+  CHECK_THROWS_WITH_AS(Tensor::empty({2, -1}), "[shape] extent 1 is negative: -1", Error);
+  CHECK_THROWS_WITH_AS(Tensor::empty({1, 1, 1, 1, 1, 1, 1}),
+                       "[shape] 7 dimensions, at most 6 are supported", Error);
+}
+
+TEST_CASE("tensor: what was computed cannot be marked as a leaf, its detached twin can") {
+  Tensor x = Tensor::zeros({2});
+  x.set_requires_grad();
+  Tensor y = square(x);
+  CHECK(y.requires_grad());
+  CHECK_THROWS_AS(y.set_requires_grad(), Error);
+  Tensor z = y.detach();
+  CHECK_FALSE(z.requires_grad());
+  CHECK(z.view().data == y.view().data);
+  z.set_requires_grad();
+  CHECK(z.requires_grad());
+}

@@ -1,0 +1,247 @@
+#include "layers/two_stream.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "apps/cli/config.h"
+#include "engine/ops/softmax.h"
+#include "tests/temporary_folder.h"
+
+using namespace duet;
+
+namespace {
+
+TwoStreamOptions options_of(const Config& config) {
+  TwoStreamOptions options;
+  options.size = config.size;
+  std::copy(config.widths.begin(), config.widths.end(), options.stream.widths.begin());
+  options.head = config.head;
+  return options;
+}
+
+TwoStreamOptions small_options() {
+  TwoStreamOptions options;
+  options.size = 32;
+  options.stream.widths = {2, 3, 4, 5};
+  options.head = {8, 6, 4};
+  return options;
+}
+
+/// Parameters by the paper's table: two streams of eight convolutions without bias, each followed
+/// by batch norm's weight and bias, and four fully connected layers on both maps side by side.
+std::int64_t count_by_hand(const TwoStreamOptions& o) {
+  std::int64_t count = 0;
+  for (std::int64_t in : {o.face_channels, o.voice_channels})
+    for (const std::int64_t width : o.stream.widths) {
+      count += 9 * in * width + 9 * width * width + 4 * width;
+      in = width;
+    }
+  std::int64_t in = 2 * o.stream.widths[3] * (o.size / 16) * (o.size / 16);
+  for (const std::int64_t width : o.head) count += (in + 1) * width, in = width;
+  return count + (in + 1) * o.classes;
+}
+
+std::int64_t count(const Module& module) {
+  std::int64_t all = 0;
+  for (const Parameter& p : module.parameters()) all += p.tensor.numel();
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("two_stream: the tensors of a model file have the documented names and shapes") {
+  RandomState random;
+  Build build{.random = random};
+  const TwoStream network(build, small_options());
+  std::map<std::string, Shape> expected;
+  const std::vector<std::int64_t> widths = {2, 3, 4, 5};
+  for (const std::string stream : {"face", "voice"}) {
+    std::int64_t in = stream == "face" ? 3 : 1;
+    for (int block = 1; block <= 4; ++block) {
+      const std::int64_t width = widths[block - 1];
+      for (int k = 1; k <= 2; ++k) {
+        const std::string at = fmt::format("{}.block{}.", stream, block);
+        expected[fmt::format("{}conv{}.weight", at, k)] = {width, k == 1 ? in : width, 3, 3};
+        for (const char* name : {"weight", "bias", "running_mean", "running_var"})
+          expected[fmt::format("{}norm{}.{}", at, k, name)] = {width};
+      }
+      in = width;
+    }
+  }
+  std::int64_t in = 2 * 5 * 2 * 2;
+  for (int layer = 1; layer <= 4; ++layer) {
+    const std::int64_t out = std::vector<std::int64_t>{8, 6, 4, 3}[layer - 1];
+    expected[fmt::format("head.fc{}.weight", layer)] = {out, in};
+    expected[fmt::format("head.fc{}.bias", layer)] = {out};
+    in = out;
+  }
+  const auto state = network.state();
+  for (const auto& [name, shape] : expected) {
+    REQUIRE_MESSAGE(state.contains(name), name);
+    CHECK_MESSAGE(state.at(name).shape() == shape, name);
+  }
+  CHECK(state.size() == expected.size());
+  // The L2 term is about the convolutions, all of them and nothing else.
+  for (const Parameter& p : network.parameters())
+    CHECK(p.conv_kernel == (p.name.find(".conv") != std::string::npos));
+}
+
+TEST_CASE("two_stream: a single stream has its own tensors and the head's, under the same names") {
+  RandomState random;
+  Build build{.random = random};
+  TwoStreamOptions options = small_options();
+  const auto names = [&](Streams streams) {
+    options.streams = streams;
+    std::set<std::string> all;
+    for (const auto& [name, tensor] : TwoStream(build, options).state()) all.insert(name);
+    return all;
+  };
+  const auto both = names(Streams::both), face = names(Streams::face),
+             voice = names(Streams::voice);
+  CHECK(std::includes(both.begin(), both.end(), face.begin(), face.end()));
+  CHECK(std::includes(both.begin(), both.end(), voice.begin(), voice.end()));
+  CHECK(face.size() == 48);  // 8 × 5 and 4 × 2
+  for (const std::string& name : face) CHECK_FALSE(name.starts_with("voice."));
+  for (const std::string& name : voice) CHECK_FALSE(name.starts_with("face."));
+}
+
+TEST_CASE("two_stream: parameter counts of the presets") {
+  RandomState random;
+  Build build{.random = random};
+  // The formula is held against networks that are small enough to build …
+  CHECK(count(TwoStream(build, small_options())) == count_by_hand(small_options()));
+  for (const char* preset : {"tiny", "small"}) {
+    const TwoStreamOptions options = options_of(resolve({}, {{"preset", preset}}));
+    CHECK(count(TwoStream(build, options)) == count_by_hand(options));
+  }
+  // … and the presets against the formula: 87, 288 and 842 million.
+  const auto millions = [](const char* preset) {
+    return count_by_hand(options_of(resolve({}, {{"preset", preset}}))) / 1'000'000.0;
+  };
+  CHECK(millions("paper-64") == doctest::Approx(87).epsilon(0.5 / 87));
+  CHECK(millions("paper") == doctest::Approx(288).epsilon(0.5 / 288));
+  CHECK(millions("paper-224") == doctest::Approx(842).epsilon(0.5 / 842));
+}
+
+TEST_CASE("two_stream: every fusion and stream gives logits, the same for the same seed") {
+  const Tensor face = Tensor::full({2, 32, 32, 3}, 0.25), voice = Tensor::full({2, 32, 32, 1}, 0.5);
+  const auto logits = [&](TwoStreamOptions options, std::uint64_t seed) {
+    RandomState random{.seed = seed};
+    Build build{.random = random};
+    TwoStream network(build, options);
+    network.set_mode(Mode::evaluation);
+    const Tensor y = network.forward(options.streams == Streams::voice ? Tensor() : face,
+                                     options.streams == Streams::face ? Tensor() : voice);
+    REQUIRE(y.shape() == Shape{2, 3});
+    CHECK(count_nonfinite(y) == 0);
+    return std::vector<float>(y.span<float>().begin(), y.span<float>().end());
+  };
+  std::vector<TwoStreamOptions> all;
+  for (const std::string& name : fusion_names()) {
+    all.push_back(small_options());
+    all.back().fusion = name;
+  }
+  for (const Streams streams : {Streams::face, Streams::voice}) {
+    all.push_back(small_options());
+    all.back().streams = streams;
+  }
+  for (const TwoStreamOptions& options : all) {
+    CHECK(logits(options, 1) == logits(options, 1));
+    CHECK(logits(options, 1) != logits(options, 2));
+  }
+}
+
+TEST_CASE("two_stream: in evaluation a pair's logits do not depend on its neighbours") {
+  RandomState random;
+  Build build{.dtype = DType::f64, .random = random};
+  TwoStreamOptions options = small_options();
+  options.stream.dropout = 0.3;
+  TwoStream network(build, options);
+  network.set_mode(Mode::evaluation);
+  const Tensor face = Tensor::empty({3, 32, 32, 3}, DType::f64),
+               voice = Tensor::empty({3, 32, 32, 1}, DType::f64);
+  RandomSequence numbers(1, 2);
+  for (double& v : face.span<double>()) v = numbers.normal();
+  for (double& v : voice.span<double>()) v = numbers.normal();
+  const auto row = [](const Tensor& x, std::int64_t i) {
+    const std::int64_t length = x.numel() / x.dim(0);
+    const std::vector<double> elements(x.span<double>().begin() + i * length,
+                                       x.span<double>().begin() + (i + 1) * length);
+    return Tensor::from(elements, {1, x.dim(1), x.dim(2), x.dim(3)});
+  };
+  const NoGradScope no_grad;
+  const Tensor together = softmax(network.forward(face, voice));
+  for (int i = 0; i < 3; ++i) {
+    const Tensor alone = softmax(network.forward(row(face, i), row(voice, i)));
+    // Another batch size may sum in another order: hundreds of roundings of numbers near 1.
+    for (int k = 0; k < 3; ++k)
+      CHECK(std::abs(alone.span<double>()[k] - together.span<double>()[3 * i + k]) < 1e-12);
+  }
+}
+
+TEST_CASE("two_stream: a non-finite weight is found in the forward pass, with its place") {
+  RandomState random;
+  Build build{.random = random};
+  TwoStream network(build, small_options());
+  auto state = network.state();
+  state["voice.block2.conv1.weight"] = Tensor::full({3, 2, 3, 3}, INFINITY);
+  network.load_state(state, "test");
+  const FiniteCheckScope checked;
+  const std::string message = message_of<Error>([&] {
+    network.forward(Tensor::full({2, 32, 32, 3}, 0.5), Tensor::full({2, 32, 32, 1}, 0.5));
+  });
+  CHECK(message.find("the output of conv2d in voice.block2.conv1 has ") == 0);
+}
+
+TEST_CASE("two_stream: sizes that the four pools cannot halve are usage errors") {
+  RandomState random;
+  Build build{.random = random};
+  for (const std::int64_t size : {0, 8, 24, 100, -16}) {
+    TwoStreamOptions options = small_options();
+    options.size = size;
+    CHECK_THROWS_WITH_AS(TwoStream(build, options),
+                         doctest::Contains("the input size is a multiple of 16, not"), UsageError);
+  }
+}
+
+TEST_CASE("fusion: the registered names, and an error that lists them") {
+  const std::vector<std::string> names = fusion_names();
+  for (const char* name : {"add", "concat", "gated"})
+    CHECK(std::find(names.begin(), names.end(), name) != names.end());
+  CHECK(std::is_sorted(names.begin(), names.end()));
+  RandomState random;
+  Build build{.random = random};
+  CHECK_THROWS_WITH_AS(
+      make_fusion("sum", build, {4, 2, 2}),
+      fmt::format("[fusion] no fusion is called 'sum'; known are {}", fmt::join(names, ", "))
+          .c_str(),
+      UsageError);
+  CHECK_THROWS_WITH_AS(FusionRegistration("add", nullptr), "[fusion] 'add' is registered twice",
+                       Error);
+}
+
+TEST_CASE("fusion: what each makes of two maps") {
+  RandomState random;
+  Build build{.dtype = DType::f64, .random = random};
+  const Tensor face = Tensor::from(std::vector<double>{1, 2, 3, 4}, {1, 1, 2, 2}),
+               voice = Tensor::from(std::vector<double>{10, 20, 30, 40}, {1, 1, 2, 2});
+  const auto fused = [&](const char* name) {
+    const auto fusion = make_fusion(name, build, {2, 1, 2});
+    const Tensor y = fusion->forward(face, voice);
+    CHECK(y.dim(-1) == fusion->out_channels());
+    return std::vector<double>(y.span<double>().begin(), y.span<double>().end());
+  };
+  CHECK(fused("add") == std::vector<double>{11, 22, 33, 44});
+  CHECK(fused("concat") == std::vector<double>{1, 2, 10, 20, 3, 4, 30, 40});
+  // A gate without weights is half open.
+  const auto gated = make_fusion("gated", build, {2, 1, 2});
+  for (const Parameter& p : gated->parameters()) {
+    CHECK(p.name.starts_with("gate."));
+    p.tensor.fill(0);
+  }
+  const Tensor y = gated->forward(face, voice);
+  for (int i = 0; i < 4; ++i)
+    CHECK(y.span<double>()[i] == (face.span<double>()[i] + voice.span<double>()[i]) / 2);
+}
