@@ -42,6 +42,9 @@ struct RowInfo {
   const char* name;
   RowKind kind;
   DeviceType device;
+  /// How many times the rounding error of plain summation the algorithm may make; where it is not
+  /// 1, its file derives it.
+  double error_factor = 1;
 };
 
 /// A choice of rows: by name for an op, by kind for all others.

@@ -39,9 +39,6 @@ struct Conv2dRow : RowInfo {
   /// x, grad_y → grad_weight (O, kH, kW, I). The gradient of the bias is a reduction of grad_y,
   /// another op's job.
   void (*backward_weights)(Exec&, const Params&, ConstView x, ConstView grad_y, View grad_weight);
-  /// How many times larger the row's rounding error may be than that of a plain sum of products:
-  /// above 1 for the algorithms that trade accuracy for fewer multiplications.
-  double error_factor = 1;
 };
 
 RowList<Conv2dRow>& conv2d_rows();

@@ -537,7 +537,7 @@ Support supports(const Conv2dParams& c, DType dtype) {
 }  // namespace
 
 extern const Conv2dRow conv2d_cpu_winograd = {
-    {"cpu.winograd", RowKind::handwritten, DeviceType::cpu},
+    {"cpu.winograd", RowKind::handwritten, DeviceType::cpu, winograd::error_factor},
     supports,
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView weight, ConstView bias, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
@@ -557,7 +557,6 @@ extern const Conv2dRow conv2d_cpu_winograd = {
         backward_weights<T>(exec, c, x.as<T>(), grad_y.as<T>(), grad_weight.as<T>());
       });
     },
-    winograd::error_factor,
 };
 
 }  // namespace duet

@@ -14,11 +14,9 @@ namespace {
 
 /// Rounding errors of a sum of n terms grow at most like n·u times the sum of magnitudes (Higham
 /// 2002, 4.2), here measured by the largest result; a few operations more surround each sum.
-/// Winograd's transforms add a factor: conv2d's own test (conv2d_test.cpp) derives it.
 double tolerance(const OpCase& c, const RowInfo& row, DType dtype, double largest) {
   const double u = dtype == DType::f32 ? 0x1p-24 : 0x1p-53;
-  const double algorithm = std::string(row.name).find("winograd") != std::string::npos ? 8 : 1;
-  return algorithm * (4.0 + c.reduction_length) * 2 * u * std::max(1.0, largest);
+  return row.error_factor * (4.0 + c.reduction_length) * 2 * u * std::max(1.0, largest);
 }
 
 void compare(const OpCase& c, const RowInfo& row, DType dtype, const Tensor& expected,
