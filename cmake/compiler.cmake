@@ -4,6 +4,8 @@ include(CheckCXXSourceRuns)
 add_library(duet_options INTERFACE)
 target_include_directories(duet_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(duet_options INTERFACE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers)
+# No code here looks at errno or at the floating-point exception flags; without them loops with a choice or a root vectorise.
+target_compile_options(duet_options INTERFACE -fno-math-errno -fno-trapping-math)
 target_compile_definitions(duet_options INTERFACE DUET_VERSION="${PROJECT_VERSION}")
 
 if(NOT DUET_ARCH AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -38,13 +40,16 @@ function(duet_sources variable)
   set(${variable} ${sources} PARENT_SCOPE)
 endfunction()
 
-# duet_library(NAME [DIRS dir…] [LINK library…]): an OBJECT library of the .cpp files here and in the given folders. Object
+# duet_library(NAME [DIRS dir…] [LINK library…] [EXCLUDE regex]): an OBJECT library of the .cpp files here and in the given folders. Object
 # libraries keep every registration (a static one would drop rows and fusions that nobody names); whoever links `duet`
 # gets them all.
 add_library(duet INTERFACE)
 function(duet_library name)
-  cmake_parse_arguments(ARG "" "" "DIRS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "EXCLUDE" "DIRS;LINK" ${ARGN})
   duet_sources(sources ${ARG_DIRS})
+  if(ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${ARG_EXCLUDE}")
+  endif()
   if(NOT sources)
     return()
   endif()
