@@ -3,23 +3,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
-#include "apps/cli/config.h"
 #include "engine/ops/softmax.h"
 #include "tests/temporary_folder.h"
 
 using namespace duet;
 
 namespace {
-
-TwoStreamOptions options_of(const Config& config) {
-  TwoStreamOptions options;
-  options.size = config.size;
-  std::copy(config.widths.begin(), config.widths.end(), options.stream.widths.begin());
-  options.head = config.head;
-  return options;
-}
 
 TwoStreamOptions small_options() {
   TwoStreamOptions options;
@@ -107,22 +99,22 @@ TEST_CASE("two_stream: a single stream has its own tensors and the head's, under
   for (const std::string& name : voice) CHECK_FALSE(name.starts_with("face."));
 }
 
-TEST_CASE("two_stream: parameter counts of the presets") {
+TEST_CASE("two_stream: parameter counts, and the paper's at three sizes") {
   RandomState random;
   Build build{.random = random};
   // The formula is held against networks that are small enough to build …
-  CHECK(count(TwoStream(build, small_options())) == count_by_hand(small_options()));
-  for (const char* preset : {"tiny", "small"}) {
-    const TwoStreamOptions options = options_of(resolve({}, {{"preset", preset}}));
-    CHECK(count(TwoStream(build, options)) == count_by_hand(options));
+  TwoStreamOptions options = small_options();
+  CHECK(count(TwoStream(build, options)) == count_by_hand(options));
+  options.size = 64;
+  options.stream.widths = {32, 64, 128, 256};
+  options.head = {512, 256, 128};
+  CHECK(count(TwoStream(build, options)) == count_by_hand(options));
+  // … and the paper's network against the formula.
+  options = {};
+  for (const auto& [size, millions] : {std::pair(64, 87), {128, 288}, {224, 842}}) {
+    options.size = size;
+    CHECK(std::llround(count_by_hand(options) / 1e6) == millions);
   }
-  // … and the presets against the formula: 87, 288 and 842 million.
-  const auto millions = [](const char* preset) {
-    return count_by_hand(options_of(resolve({}, {{"preset", preset}}))) / 1'000'000.0;
-  };
-  CHECK(millions("paper-64") == doctest::Approx(87).epsilon(0.5 / 87));
-  CHECK(millions("paper") == doctest::Approx(288).epsilon(0.5 / 288));
-  CHECK(millions("paper-224") == doctest::Approx(842).epsilon(0.5 / 842));
 }
 
 TEST_CASE("two_stream: every fusion and stream gives logits, the same for the same seed") {
