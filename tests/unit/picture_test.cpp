@@ -11,13 +11,14 @@
 #include "apps/data/picture_tags.h"
 #include "kernels/base/philox.h"
 #include "tests/temporary_folder.h"
+#include "tests/test_data.h"
 
 using namespace duet;
 namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path fixtures = fs::path(DUET_TEST_DATA) / "pictures";
+const fs::path fixtures = test::test_data("pictures");
 
 /// Pixels of a binary PPM with three header lines, as the fixtures' script writes it.
 Picture read_ppm(const fs::path& path) {

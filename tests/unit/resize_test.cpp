@@ -8,6 +8,7 @@
 #include "engine/npy.h"
 #include "kernels/base/philox.h"
 #include "kernels/resize/triangle.h"
+#include "tests/test_data.h"
 #include "tests/test_workspace.h"
 
 using namespace duet;
@@ -43,10 +44,10 @@ double tolerance(const ResizeParams& p, double unit) {
 }  // namespace
 
 TEST_CASE("resize: every row gives PyTorch's antialiased bilinear") {
-  const NpyArray x = read_npy(DUET_TEST_DATA "/resize_x.npy");
+  const NpyArray x = read_npy(test::test_data("resize_x.npy"));
   const std::int64_t sizes[][2] = {{8, 8}, {40, 9}, {5, 50}, {13, 31}, {1, 1}};
   for (const auto& [h, w] : sizes) {
-    const NpyArray expected = read_npy(fmt::format("{}/resize_{}x{}.npy", DUET_TEST_DATA, h, w));
+    const NpyArray expected = read_npy(test::test_data(fmt::format("resize_{}x{}.npy", h, w)));
     const ResizeParams p{1, x.shape[0], x.shape[1], x.shape[2], h, w};
     REQUIRE(expected.shape == Shape{h, w, x.shape[2]});
     for (const ResizeRow& row : resize_rows().rows()) {

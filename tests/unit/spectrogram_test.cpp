@@ -10,6 +10,7 @@
 #include "kernels/base/parallel.h"
 #include "kernels/base/philox.h"
 #include "kernels/spectrogram/mel.h"
+#include "tests/test_data.h"
 #include "tests/test_workspace.h"
 
 using namespace duet;
@@ -37,8 +38,8 @@ double greatest_difference(const std::vector<T>& y, const float* expected) {
 struct Fixture {
   const char* name;
   SpectrogramParams params;
-  NpyArray clips = read_npy(DUET_TEST_DATA "/spectrogram_clips.npy");
-  NpyArray expected = read_npy(fmt::format("{}/spectrogram_{}.npy", DUET_TEST_DATA, name));
+  NpyArray clips = read_npy(test::test_data("spectrogram_clips.npy"));
+  NpyArray expected = read_npy(test::test_data(fmt::format("spectrogram_{}.npy", name)));
 
   Fixture(const char* n, SpectrogramParams p) : name(n), params(p) {
     params.batch = clips.shape[0];
