@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 
 #include "apps/data/csv.h"
 #include "apps/data/pairs.h"
+#include "engine/atomic_file.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -47,17 +47,7 @@ void write_pairs(const fs::path& csv, std::span<const Pair> pairs) {
     }
     out += "\n";
   }
-  const fs::path temporary = csv.string() + ".part";
-  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-  file << out;
-  file.close();
-  std::error_code error;
-  if (file) fs::rename(temporary, csv, error);
-  if (!file || error) {
-    fs::remove(temporary, error);
-    fail("[pairs] {}: cannot be written; check that the folder is there, writable and not full",
-         csv.string());
-  }
+  write_file_atomically(csv, out);
 }
 
 std::vector<Pair> read_pairs(const fs::path& csv) {
