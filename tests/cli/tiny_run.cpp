@@ -1,5 +1,6 @@
 #include "tests/cli/tiny_run.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
@@ -90,10 +91,14 @@ Ended infer_mm(const Words& arguments, const Process::Options& options) {
 Words begin(const fs::path& run, const Words& more) { return begin_on(tiny_corpus(), run, more); }
 
 Words begin_on(const TinyCorpus& corpus, const fs::path& run, const Words& more) {
-  // Of an option that is given twice the last counts.
-  return Words{"--faces", corpus.faces.string(), "--voices", corpus.voices.string(),
-               "--out",   run.string()} +
-         tiny_options() + more;
+  Words all = {"--faces", corpus.faces.string(), "--voices", corpus.voices.string(),
+               "--out",   run.string()};
+  // An option may be given once only.
+  const Words options = tiny_options();
+  for (std::size_t i = 0; i < options.size(); i += 2)
+    if (std::find(more.begin(), more.end(), options[i]) == more.end())
+      all.insert(all.end(), {options[i], options[i + 1]});
+  return all + more;
 }
 
 Words resume(const fs::path& run, const Words& more) {

@@ -33,7 +33,7 @@ Words operator+(Words a, const Words& b);
 Ended train_mm(const Words& arguments, const Process::Options& options = {});
 Ended infer_mm(const Words& arguments, const Process::Options& options = {});
 
-/// `train_mm --out run` on the tiny corpus.
+/// `train_mm --out run` on the tiny corpus, with tiny_options() but for those that `more` names.
 Words begin(const std::filesystem::path& run, const Words& more = {});
 Words begin_on(const TinyCorpus& corpus, const std::filesystem::path& run, const Words& more = {});
 Words resume(const std::filesystem::path& run, const Words& more = {});
