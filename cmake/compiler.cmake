@@ -40,13 +40,16 @@ function(duet_sources variable)
   set(${variable} ${sources} PARENT_SCOPE)
 endfunction()
 
-# duet_library(NAME [DIRS dir…] [LINK library…]): an OBJECT library of the .cpp files here and in the given folders. Object
+# duet_library(NAME [DIRS dir…] [LINK library…] [EXCLUDE regex]): an OBJECT library of the .cpp files here and in the given folders. Object
 # libraries keep every registration (a static one would drop rows and fusions that nobody names); whoever links `duet`
 # gets them all.
 add_library(duet INTERFACE)
 function(duet_library name)
-  cmake_parse_arguments(ARG "" "" "DIRS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "EXCLUDE" "DIRS;LINK" ${ARGN})
   duet_sources(sources ${ARG_DIRS})
+  if(ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "${ARG_EXCLUDE}")
+  endif()
   if(NOT sources)
     return()
   endif()

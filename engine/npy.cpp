@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "engine/atomic_file.h"
+
 namespace duet {
 namespace {
 
@@ -117,30 +119,14 @@ void write_npy(const std::filesystem::path& path, const ConstView& array) {
   header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 10, ' ');
   header.back() = '\n';
 
-  std::filesystem::path part = path;
-  part += ".part";
-  {
-    std::ofstream file(part, std::ios::binary);
-    file << magic << '\x01' << '\x00' << static_cast<char>(header.size() & 0xff)
-         << static_cast<char>(header.size() >> 8) << header;
-    file.write(static_cast<const char*>(array.data),
-               static_cast<std::streamsize>(array.numel() * size_of(array.dtype)));
-    file.close();
-    if (!file) {
-      std::error_code ignored;
-      std::filesystem::remove(part, ignored);
-      refuse(path, "cannot be written",
-             "check that its folder exists, may be written to, and that the disk is not full");
-    }
-  }
-  std::error_code error;
-  std::filesystem::rename(part, path, error);
-  if (error) {
-    std::error_code ignored;
-    std::filesystem::remove(part, ignored);
-    refuse(path, fmt::format("cannot be put in place ({})", error.message()),
-           "check what is there now");
-  }
+  AtomicFile file(path);
+  file.write(magic);
+  const char version_and_length[] = {'\x01', '\x00', static_cast<char>(header.size() & 0xff),
+                                     static_cast<char>(header.size() >> 8)};
+  file.write(version_and_length, sizeof version_and_length);
+  file.write(header);
+  file.write(array.data, array.numel() * size_of(array.dtype));
+  file.commit();
 }
 
 }  // namespace duet

@@ -36,7 +36,9 @@ ImageAugmentation draw_face_augmentation(const BatchPlan& plan, std::size_t pair
   return a;
 }
 
-/// Shifted by up to a tenth of the clip, ±6 dB, with noise 20 to 30 dB below.
+/// Shifted by up to a tenth of the clip, ±6 dB, and every other time with noise 20 to 30 dB below.
+/// Noise lifts the floor of the whole spectrogram: were it always there, a clean clip would look
+/// like nothing the network has learned.
 WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair,
                                          std::int64_t samples) {
   const Philox p =
@@ -46,7 +48,7 @@ WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair
   a.shift = static_cast<std::int32_t>(
       std::lround(numbers.uniform(-0.1, 0.1) * static_cast<double>(samples)));
   a.gain = static_cast<float>(std::pow(10.0, numbers.uniform(-6, 6) / 20));
-  a.snr_db = static_cast<float>(numbers.uniform(20, 30));
+  if (numbers.uniform() < 0.5) a.snr_db = static_cast<float>(numbers.uniform(20, 30));
   // The noise has a stream of its own beside the one that these numbers came from.
   a.stream = p.stream | std::uint64_t{1} << 55;
   return a;

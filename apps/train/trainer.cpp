@@ -3,12 +3,11 @@
 #include <atomic>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
 
-#include "apps/data/demo.h"
+#include "apps/train/first_look.h"
+#include "apps/train/run_pairs.h"
 #include "engine/atomic_file.h"
 #include "engine/ops/softmax_cross_entropy.h"
-#include "kernels/base/parallel.h"
 #include "kernels/base/rows.h"
 
 namespace duet {
@@ -21,26 +20,6 @@ std::atomic<bool> stop_requested{false};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Where the demo's corpora of a run are, drawn now if they are not there.
-void ensure_demo(const RunFolder& folder, std::uint64_t seed) {
-  const std::filesystem::path faces = folder.demo() / "faces", voices = folder.demo() / "voices";
-  if (exists(faces) && exists(voices)) return;
-  remove_all(folder.demo());
-  DemoOptions options;
-  options.seed = seed;
-  write_demo(folder.demo(), options);
-}
-
-SplitOptions split_options(const Config& config) {
-  SplitOptions options;
-  options.mode = parse_split_mode(config.split);
-  options.seed = static_cast<std::uint64_t>(config.seed);
-  options.folds = static_cast<int>(config.folds);
-  options.fold = static_cast<int>(config.fold);
-  options.strict_identity = config.strict_identity;
-  return options;
 }
 
 /// "negative 3 / neutral 4 / positive 5"
@@ -72,17 +51,9 @@ std::filesystem::path RunFolder::epoch_model(std::int64_t epoch) const {
 
 Trainer::Trainer(const Config& config, RunFolder folder, Progress& progress)
     : config_(config), folder_(std::move(folder)), progress_(progress) {
-  if (config_.demo) {
-    ensure_demo(folder_, static_cast<std::uint64_t>(config_.seed));
-    config_.faces = (folder_.demo() / "faces").string();
-    config_.voices = (folder_.demo() / "voices").string();
-  }
-  if (!exists(folder_.pairs())) make_pairs_file();
-  pairs_ = read_pairs(folder_.pairs());
-  for (const Pair& pair : pairs_)
-    if (pair.label == no_label || pair.split.empty())
-      fail<DataError>("{}: a training run needs the label and split of every pair",
-                      folder_.pairs().string());
+  pairs_ = run_pairs(config_, folder_, progress_);
+  if (config_.pairing == "per-epoch" && config_.stream == "both")
+    training_voices_ = run_training_voices(config_, folder_);
   for (const char* split : {"train", "dev", "test"})
     progress_.line(fmt::format("{:5} {} pairs: {}", split, pairs_of_split(pairs_, split).size(),
                                class_counts(pairs_, split)));
@@ -117,128 +88,6 @@ Trainer::Trainer(const Config& config, RunFolder folder, Progress& progress)
           static_cast<double>(pairs_of_split(pairs_, "train").size()) / (class_count * n)));
     class_weights_ = Tensor::from(weights, {class_count});
   }
-}
-
-void Trainer::make_pairs_file() {
-  const SplitOptions options = split_options(config_);
-  const auto seed = static_cast<std::uint64_t>(config_.seed);
-  const auto report = [this](const Corpus& corpus, const SplitCorpus& split) {
-    progress_.line(fmt::format("{}: {}, {} files, split {}", corpus.folder.string(), corpus.name,
-                               corpus.items.size(), to_string(split.mode)));
-    for (const std::string& warning : corpus.warnings) progress_.line("warning: " + warning);
-    for (const std::string& warning : split.warnings) progress_.line("warning: " + warning);
-  };
-  std::optional<SplitCorpus> faces, voices;
-  if (!config_.faces.empty()) {
-    const Corpus corpus = read_faces(config_.faces, config_.faces_kind);
-    faces = split_faces(corpus, options);
-    report(corpus, *faces);
-  }
-  if (!config_.voices.empty()) {
-    const Corpus corpus = read_voices(config_.voices, config_.voices_kind);
-    voices = split_voices(corpus, options);
-    report(corpus, *voices);
-  }
-  std::vector<Pair> pairs;
-  if (faces && voices) {
-    pairs = make_pairs(*faces, *voices, seed);
-    if (options.mode != SplitMode::leaky) check_leaks(pairs, leak_rules(*faces, *voices));
-  } else if (faces) {
-    pairs = faces_only(*faces);
-    if (options.mode != SplitMode::leaky) check_leaks(pairs, leak_rules(*faces, Modality::face));
-  } else {
-    pairs = voices_only(*voices);
-    if (options.mode != SplitMode::leaky) check_leaks(pairs, leak_rules(*voices, Modality::voice));
-  }
-  write_pairs(folder_.pairs(), pairs);
-}
-
-/// Decodes every file once, so that a bad one is found before the training and not in the middle of
-/// it.
-void Trainer::read_all_files() {
-  std::set<std::filesystem::path> files;
-  std::vector<std::size_t> first_uses;
-  for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    const bool new_face = model_->sees_faces() && files.insert(pairs_[i].face).second;
-    const bool new_voice = model_->hears_voices() && files.insert(pairs_[i].voice).second;
-    if (new_face || new_voice) first_uses.push_back(i);
-  }
-  std::mutex mutex;
-  std::set<std::string> refused;
-  std::atomic<std::size_t> next{0};
-  std::vector<std::thread> readers;
-  const auto read = [&] {
-    for (std::size_t i = next++; i < first_uses.size() && !stop_requested; i = next++) {
-      const Pair& pair = pairs_[first_uses[i]];
-      const auto attempt = [&](auto&& decode) {
-        try {
-          decode();
-        } catch (const DataError& e) {
-          const std::scoped_lock lock(mutex);
-          refused.insert(e.what());
-        }
-      };
-      if (model_->sees_faces()) attempt([&] { samples_->face(pair.face); });
-      if (model_->hears_voices()) attempt([&] { samples_->voice(pair.voice); });
-    }
-  };
-  for (std::int64_t i = 0; i < config_.workers; ++i)
-    readers.emplace_back([&] {
-      const SerialScope alone;
-      read();
-    });
-  for (std::thread& reader : readers) reader.join();
-  for (const std::string& warning : samples_->take_warnings())
-    progress_.line("warning: " + warning);
-  if (refused.empty()) return;
-  std::string list;
-  std::size_t shown = 0;
-  for (const std::string& why : refused)
-    if (++shown <= 10) list += "\n  " + why;
-  fail<DataError>("{} of the files cannot be used; mend or remove them and start again:{}{}",
-                  refused.size(), list, refused.size() > 10 ? "\n  …" : "");
-}
-
-/// Means and deviations over the training files as they are read, each file once.
-void Trainer::measure_normalization() {
-  Normalization& n = model_->description.normalization;
-  struct Sums {
-    std::vector<double> sum, squares;
-    double count = 0;
-    void add(const Tensor& x) {
-      const std::int64_t channels = x.dim(-1);
-      sum.resize(channels);
-      squares.resize(channels);
-      for (std::int64_t i = 0; i < x.numel(); ++i) {
-        const double value = x.data<float>()[i];
-        sum[i % channels] += value;
-        squares[i % channels] += value * value;
-      }
-      count += static_cast<double>(x.numel() / channels);
-    }
-    void finish(std::vector<double>& mean, std::vector<double>& std) const {
-      for (std::size_t c = 0; c < sum.size(); ++c) {
-        mean[c] = sum[c] / count;
-        // A channel that never changes is left unscaled.
-        const double variance = squares[c] / count - mean[c] * mean[c];
-        std[c] = variance > 1e-12 ? std::sqrt(variance) : 1;
-      }
-    }
-  } faces, voices;
-  std::set<std::filesystem::path> seen;
-  const std::int64_t size = samples_->size();
-  for (std::size_t i : pairs_of_split(pairs_, "train")) {
-    const Pair& pair = pairs_[i];
-    if (model_->sees_faces() && seen.insert(pair.face).second)
-      faces.add(Tensor::from(std::span<const float>(*samples_->face(pair.face)), {size * size, 3}));
-    if (model_->hears_voices() && seen.insert(pair.voice).second) {
-      const Samples::Values clip = samples_->voice(pair.voice);
-      voices.add(model_->voice_images(
-          Tensor::from(std::span<const float>(*clip), {1, samples_->clip_samples()})));
-    }
-  }
-  if (faces.count > 0) faces.finish(n.face_mean, n.face_std);
-  if (voices.count > 0) voices.finish(n.voice_mean, n.voice_std);
 }
 
 void Trainer::resume() {
@@ -310,12 +159,14 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
 }
 
 Trainer::Outcome Trainer::run() {
-  read_all_files();
+  decode_all(*samples_, *model_, pairs_, static_cast<int>(config_.workers), stop_requested);
   if (stop_requested) return Outcome::interrupted;
+  for (const std::string& warning : samples_->take_warnings())
+    progress_.line("warning: " + warning);
   if (exists(folder_.last()))
     resume();
   else
-    measure_normalization();
+    model_->description.normalization = measure_normalization(*samples_, *model_, pairs_);
   while (state_.epoch <= config_.epochs && !out_of_patience() && !out_of_steps()) {
     const bool completed = run_epoch();
     save_checkpoint();
@@ -336,9 +187,9 @@ bool Trainer::out_of_steps() const {
 bool Trainer::run_epoch() {
   const auto epoch = static_cast<std::uint64_t>(state_.epoch);
   std::vector<Pair> drawn;
-  const bool draw =
-      config_.pairing == "per-epoch" && model_->hears_voices() && model_->sees_faces();
-  if (draw) drawn = repair(pairs_, static_cast<std::uint64_t>(config_.seed), epoch - 1);
+  const bool draw = !training_voices_.empty();
+  if (draw)
+    drawn = repair(pairs_, static_cast<std::uint64_t>(config_.seed), epoch - 1, training_voices_);
   const std::vector<Pair>& pairs = draw ? drawn : pairs_;
 
   BatchPlan plan = training_plan(pairs);

@@ -38,9 +38,6 @@ class Trainer {
     std::vector<std::string> metrics;  ///< lines of metrics.jsonl
   };
 
-  void make_pairs_file();
-  void read_all_files();
-  void measure_normalization();
   void resume();
   void save_checkpoint();
   BatchPlan training_plan(const std::vector<Pair>& pairs) const;
@@ -60,6 +57,7 @@ class Trainer {
   RunFolder folder_;
   Progress& progress_;
   std::vector<Pair> pairs_;
+  std::vector<Item> training_voices_;  ///< for pairing anew each epoch; else empty
   std::unique_ptr<Model> model_;
   std::unique_ptr<Samples> samples_;
   std::unique_ptr<Adam> adam_;

@@ -1,48 +1,16 @@
 #include "engine/ops/conv2d.h"
 
-#include "engine/ops/reduce.h"
-#include "engine/ops/run.h"
+#include "engine/ops/weighted.h"
 #include "kernels/conv2d/conv2d.h"
 
 namespace duet {
 namespace {
 
-struct Conv2dCall {
-  Conv2dParams params;
-  const Conv2dRow* row;
-};
-
-struct Conv2dFunction {
+struct Conv2dOp {
   static constexpr const char* name = "conv2d";
-
-  static Tensor forward(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        const Conv2dParams& params) {
-    const Conv2dRow& row = select_row(conv2d_rows(), params, x);
-    Tensor y = Tensor::empty(params.y_shape(), x.dtype(), x.device());
-    OpExec exec(x.device());
-    row.forward(exec, params, x, weight, bias.view(), y);
-    context.save({x, weight});
-    context.store(Conv2dCall{params, &row});
-    return y;
-  }
-
-  static Gradients backward(Context& context, const Tensor& grad_y) {
-    const auto& [params, row] = context.stored<Conv2dCall>();
-    const Tensor &x = context.saved(0), &weight = context.saved(1);
-    Gradients gradients(3);
-    if (context.needs_grad(0)) {
-      gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
-      OpExec exec(x.device());
-      row->backward_data(exec, params, grad_y, weight, gradients[0]);
-    }
-    if (context.needs_grad(1)) {
-      gradients[1] = Tensor::empty(weight.shape(), x.dtype(), x.device());
-      OpExec exec(x.device());
-      row->backward_weights(exec, params, x, grad_y, gradients[1]);
-    }
-    if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
-    return gradients;
-  }
+  using Row = Conv2dRow;
+  static const RowList<Row>& rows() { return conv2d_rows(); }
+  static Shape y_shape(const Conv2dParams& p) { return p.y_shape(); }
 };
 
 }  // namespace
@@ -68,7 +36,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dO
               params.w + 2 * params.pad_w >= params.kernel_w,
           "[conv2d] kernel {}×{} is larger than the padded image {}×{}", params.kernel_h,
           params.kernel_w, params.h + 2 * params.pad_h, params.w + 2 * params.pad_w);
-  return apply<Conv2dFunction>(x, weight, bias, params);
+  return apply<WeightedFunction<Conv2dOp>>(x, weight, bias, params);
 }
 
 }  // namespace duet

@@ -112,7 +112,7 @@ void transform_tile(const T* image, const Tiling& tiling, Tiling::Position at,
   }
 }
 
-/// Where the products of a tile of the result are summed, and what adds up.
+/// Images (N, H, W, channels) that are read tile by tile.
 template <class T>
 struct Images {
   const T* data;
@@ -195,7 +195,7 @@ struct ChannelsByTile {
 };
 
 /// Weights of one group of outputs o and one group of inputs k, G w Gᵀ, as [product][k][o] with
-/// `plane` elements between products. `weight(tap, k, o)` reads the kernel, zero outside it.
+/// `plane` elements between products. `weight(block)` fills a [tap][k][o] block.
 template <class T, class Weight>
 void transform_weight_block(Weight&& weight, T* u, std::int64_t plane) {
   alignas(64) T block[winograd::taps * winograd::taps][group<T>][group<T>];
@@ -212,7 +212,7 @@ void transform_weight_block(Weight&& weight, T* u, std::int64_t plane) {
 }
 
 /// All weights: [product][group of outputs][input, padded to groups][output in the group].
-/// `read(tap, k, o)` reads the kernel for k < inputs, o < outputs.
+/// `read(block, k0, o0)` fills a [tap][k][o] block with the weights from input k0 and output o0 on.
 template <class T, class Read>
 T* transform_all_weights(Exec& exec, std::int64_t inputs, std::int64_t outputs, Read&& read) {
   const std::int64_t input_groups = divide_up(inputs, group<T>);
@@ -245,7 +245,7 @@ void read_block(WeightBlock<T>& block, std::int64_t k0, std::int64_t inputs, std
             whole || (k0 + k < inputs && o0 + o < outputs) ? at(tap, k0 + k, o0 + o) : T(0);
 }
 
-/// result = x ⋆ weights: tiles count of x, `u` as transform_all_weights gives it, `bias` padded to
+/// result = x ⋆ weights + bias, `u` as transform_all_weights gives it, `bias` padded to
 /// whole groups.
 template <class T>
 void multiply_images(Exec& exec, const Images<T>& x, const T* u, const T* bias,

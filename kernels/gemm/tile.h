@@ -91,10 +91,12 @@ class Place {
   Place(T* const* rows_at, int rows, int cols)
       : rows_(rows), cols_(cols), full_(rows == tile_rows && cols == tile_cols<T>) {
     std::copy_n(rows_at, rows, rows_at_);
+    if (!full_) std::fill_n(border_, tile_rows * tile_cols<T>, T(0));
   }
   Place(T* first, std::int64_t pitch, int rows, int cols)
       : rows_(rows), cols_(cols), full_(rows == tile_rows && cols == tile_cols<T>) {
     for (int r = 0; r < rows; ++r) rows_at_[r] = first + r * pitch;
+    if (!full_) std::fill_n(border_, tile_rows * tile_cols<T>, T(0));
   }
 
   DUET_INLINE void load_to(Tile<T>& tile) {
@@ -115,7 +117,7 @@ class Place {
   int rows_, cols_;
   bool full_;
   T* rows_at_[tile_rows];
-  T border_[tile_rows * tile_cols<T>] = {};
+  T border_[tile_rows * tile_cols<T>];
 };
 
 /// Packs columns [first, first + tile_cols) of Bᵀ, which lies as `columns` rows of `pitch`

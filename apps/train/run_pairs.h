@@ -1,0 +1,18 @@
+#pragma once
+/// The pairs of a run, from its configuration.
+
+#include "apps/cli/config.h"
+#include "apps/data/pairs.h"
+#include "apps/report/progress.h"
+#include "apps/train/run_folder.h"
+
+namespace duet {
+
+/// The pairs that pairs.csv lists, after making that file from the corpora if it is not there.
+/// DataError for corpora that give none, for a leak, and for a table without labels or splits.
+std::vector<Pair> run_pairs(const Config& config, const RunFolder& folder, Progress& progress);
+
+/// All voices of the training split, for pairing anew in each epoch.
+std::vector<Item> run_training_voices(const Config& config, const RunFolder& folder);
+
+}  // namespace duet
