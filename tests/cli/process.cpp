@@ -50,7 +50,7 @@ Process::Process(const std::filesystem::path& program, const std::vector<std::st
   if (pid_ > 0) return;
   const int nothing = open("/dev/null", O_RDONLY);
   dup2(nothing, STDIN_FILENO);
-  dup2(out, STDOUT_FILENO);
+  dup2(options.out.empty() ? out : open(options.out.c_str(), O_WRONLY), STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   if (options.largest_file) {
     const rlimit limit{*options.largest_file, *options.largest_file};

@@ -26,6 +26,8 @@ class Process {
     std::map<std::string, std::string> environment;
     /// No file may grow beyond so many bytes: a write past it fails, as on a full disk.
     std::optional<std::uint64_t> largest_file;
+    /// Where standard output goes instead of Ended::out.
+    std::string out;
   };
 
   /// `program` is a path, or a name that is looked up. One that cannot be run ends with status 127.
