@@ -97,6 +97,20 @@ Config take_up(const CommandLine& line, const RunFolder& folder) {
   return config;
 }
 
+/// A new run that ends before it has pairs (a folder that is not there, a class without files) has
+/// not begun: the same --out may be given again.
+std::unique_ptr<Trainer> prepare(const CommandLine& line, const Config& config,
+                                 const RunFolder& folder, Progress& progress) {
+  try {
+    return std::make_unique<Trainer>(config, folder, progress);
+  } catch (const Error&) {
+    std::error_code ignored;
+    if (line.resume.empty() && !fs::exists(folder.pairs(), ignored))
+      fs::remove(folder.config(), ignored);
+    throw;
+  }
+}
+
 int train(const CommandLine& line) {
   if (line.out.empty() == line.resume.empty())
     fail<UsageError>(
@@ -109,9 +123,10 @@ int train(const CommandLine& line) {
   Progress progress(line.quiet);
   progress.line(fmt::format("duet {}, device cpu, {} threads, run {}", DUET_VERSION, thread_count(),
                             folder.path.string()));
-  Trainer trainer(config, folder, progress);
-  if (trainer.run() == Trainer::Outcome::finished) return 0;
-  fmt::print(stderr, "train_mm: stopped; --resume {} continues\n", folder.path.string());
+  if (prepare(line, config, folder, progress)->run() == Trainer::Outcome::finished) return 0;
+  std::fputs(
+      fmt::format("train_mm: stopped; --resume {} continues\n", folder.path.string()).c_str(),
+      stderr);
   return exit_interrupted;
 }
 

@@ -51,7 +51,8 @@ T parse_number(const Option& option, const std::string& text) {
     malformed(option, text, std::is_integral_v<T> ? "a whole number" : "a number");
   const double number = static_cast<double>(value);
   if (!(number >= option.least && number <= option.most)) {
-    if (option.most >= huge) malformed(option, text, fmt::format("at least {}", option.least));
+    if (option.most >= huge && !(number > option.most))
+      malformed(option, text, fmt::format("at least {}", option.least));
     malformed(option, text, fmt::format("between {} and {}", option.least, option.most));
   }
   return value;
@@ -233,7 +234,7 @@ const std::vector<Option>& options() {
       {"training", "epochs", &C::epochs, "passes over the training pairs", {}, 1, 1e6},
       {"training", "batch_size", &C::batch_size, "pairs a step", {}, 1, 65536},
       {"training", "max_steps", &C::max_steps, "stop after so many steps (0: never)", {}, 0, huge},
-      {"training", "lr", &C::lr, "Adam's learning rate", {}, 0, huge},
+      {"training", "lr", &C::lr, "Adam's learning rate", {}, 0, 1e30},
       {"training", "beta1", &C::beta1, "Adam's decay of the first moment", {}, 0, 0.999999},
       {"training", "beta2", &C::beta2, "Adam's decay of the second moment", {}, 0, 0.9999999},
       {"training", "adam_eps", &C::adam_eps, "Adam's epsilon", {}, 0, 1},

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
 namespace duet {
 namespace {
@@ -17,6 +16,12 @@ constexpr std::chrono::seconds between_lines{30};
 std::string describe(const ProgressState& s) {
   return fmt::format("loss {:.4f}  acc {:.3f}  {:.1f} pairs/s  data wait {:.0f} %  left {}", s.loss,
                      s.accuracy, s.pairs_per_second, 100 * s.data_wait, clock_text(s.seconds_left));
+}
+
+/// Past stdio, which would keep what cannot be written: a log on a full disk must not end a
+/// training, nor make its end a failure.
+void put(const std::string& text) {
+  [[maybe_unused]] const ssize_t written = ::write(STDOUT_FILENO, text.data(), text.size());
 }
 
 }  // namespace
@@ -42,28 +47,26 @@ void Progress::step(const ProgressState& s) {
     return;
   last_ = now;
   if (!terminal_) {
-    fmt::print("epoch {}/{} step {}/{}  {}\n", s.epoch, s.epochs, s.step, s.steps, describe(s));
-    std::fflush(stdout);
+    put(fmt::format("epoch {}/{} step {}/{}  {}\n", s.epoch, s.epochs, s.step, s.steps,
+                    describe(s)));
     return;
   }
   const auto filled = static_cast<std::size_t>(s.steps > 0 ? bar_width * s.step / s.steps : 0);
   std::string bar;
   for (std::size_t i = 0; i < bar_width; ++i) bar += i < filled ? "█" : "░";
-  fmt::print("\r\033[Kepoch {}/{} {} {}/{}  {}", s.epoch, s.epochs, bar, s.step, s.steps,
-             describe(s));
-  std::fflush(stdout);
+  put(fmt::format("\r\033[Kepoch {}/{} {} {}/{}  {}", s.epoch, s.epochs, bar, s.step, s.steps,
+                  describe(s)));
   drawn_ = true;
 }
 
 void Progress::line(const std::string& text) {
   if (quiet_) return;
   erase();
-  fmt::print("{}\n", text);
-  std::fflush(stdout);
+  put(text + "\n");
 }
 
 void Progress::erase() {
-  if (drawn_) fmt::print("\r\033[K");
+  if (drawn_) put("\r\033[K");
   drawn_ = false;
 }
 

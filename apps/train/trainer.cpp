@@ -18,6 +18,10 @@ using Clock = std::chrono::steady_clock;
 
 std::atomic<bool> stop_requested{false};
 
+/// Of a NaN.
+constexpr const char* remedy =
+    "; the last checkpoint is sound: try a smaller --lr, or look at the data";
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -264,8 +268,6 @@ void Trainer::report_nonfinite(const Inputs& inputs, const Tensor& labels,
                                std::uint64_t masks_drawn) {
   const std::string where = fmt::format("training stopped at epoch {}, step {}: ", state_.epoch,
                                         state_.step_in_epoch + 1);
-  const std::string remedy =
-      "; the last checkpoint is sound: try a smaller --lr, or look at the data";
   const auto look_at = [&](const std::string& what, const Tensor& tensor) {
     if (!tensor) return;
     if (const std::int64_t found = count_nonfinite(tensor); found > 0)
@@ -287,6 +289,20 @@ void Trainer::report_nonfinite(const Inputs& inputs, const Tensor& labels,
   for (auto p = parameters.rbegin(); p != parameters.rend(); ++p)
     look_at("the gradient of " + p->name, p->tensor.grad());
   fail("{}the norm of the gradient is not finite, though each element is{}", where, remedy);
+}
+
+/// The same where the epoch's last step left what only the evaluation came upon.
+void Trainer::report_nonfinite_evaluation() {
+  const std::string where =
+      fmt::format("training stopped at the evaluation of epoch {}: ", state_.epoch);
+  try {
+    const FiniteCheckScope finite;
+    evaluate(*model_, *samples_, pairs_, pairs_of_split(pairs_, "dev"),
+             static_cast<int>(config_.workers));
+  } catch (const Error& e) {
+    fail("{}{}{}", where, e.what(), remedy);
+  }
+  fail("{}the loss is NaN or infinite, though each tensor is finite{}", where, remedy);
 }
 
 /// Batch norm's running statistics, measured anew with dropout off: dropout changes the variance
@@ -313,6 +329,7 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
 void Trainer::end_epoch(double seconds, double waited) {
   const Evaluation dev = evaluate(*model_, *samples_, pairs_, pairs_of_split(pairs_, "dev"),
                                   static_cast<int>(config_.workers));
+  if (!std::isfinite(dev.loss)) report_nonfinite_evaluation();
   const auto seen = static_cast<double>(state_.seen);
   nlohmann::ordered_json j;
   j["epoch"] = state_.epoch;

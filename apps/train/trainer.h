@@ -47,6 +47,7 @@ class Trainer {
   void train_step(const Batch& batch);
   [[noreturn]] void report_nonfinite(const Inputs& inputs, const Tensor& labels,
                                      std::uint64_t masks_drawn);
+  [[noreturn]] void report_nonfinite_evaluation();
   void reestimate_statistics(const std::vector<Pair>& pairs);
   void end_epoch(double seconds, double waited);
   bool out_of_patience() const;

@@ -215,7 +215,7 @@ TEST_CASE("pairs.csv: what is written is read, and it moves with its folder") {
   CHECK(text.starts_with(
       "face,voice,label,split,augment,speaker,person,text,mask,note\n"
       "\"faces/a, b.png\",/far/away/v.wav,positive,train,3,\"s \"\"1\"\"\",p,back,"));
-  CHECK(!fs::exists(folder / "run/pairs.csv.part"));
+  CHECK(!fs::exists(folder / "run/pairs.csv.tmp"));
 
   fs::rename(folder / "run", folder / "moved");
   const auto pairs = read_pairs(folder / "moved/pairs.csv");
@@ -236,7 +236,7 @@ TEST_CASE("pairs.csv: what is written is read, and it moves with its folder") {
   write_text(folder / "few.csv", "Voice,extra\nv.wav,1\n");
   CHECK(read_pairs(folder / "few.csv")[0].voice == folder / "v.wav");
   CHECK(has(message_of<Error>([&] { write_pairs(folder / "no/such/pairs.csv", {}); }),
-            "cannot be written"));
+            "cannot create"));
 }
 
 TEST_CASE("pairs.csv: refusals name the line") {

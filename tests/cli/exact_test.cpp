@@ -1,0 +1,219 @@
+/// A training ends in the same bits however often it was interrupted, and wherever.
+
+#include <csignal>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "engine/safetensors.h"
+#include "tests/cli/tiny_run.h"
+
+using namespace duet;
+using namespace duet::test;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+/// Everything random is on: both dropouts, augmentation, pairs drawn again each epoch.
+const Words random_options = {"--block-dropout", "0.1", "--pairing", "per-epoch"};
+/// So many epochs that no test waits for their end.
+const Words endless = {"--epochs", "100000"};
+
+Words epochs(std::int64_t n) { return {"--epochs", std::to_string(n)}; }
+
+/// The names of tensors that differ, or are in one of the files only.
+Words differing(const fs::path& a, const fs::path& b) {
+  const Safetensors left = read_safetensors(a), right = read_safetensors(b);
+  REQUIRE(left.tensors.size() > 30);
+  Words names;
+  for (const auto& [name, tensor] : left.tensors) {
+    const auto other = right.tensors.find(name);
+    if (other == right.tensors.end() || other->second.shape() != tensor.shape() ||
+        other->second.dtype() != tensor.dtype() ||
+        std::memcmp(other->second.view().data, tensor.view().data,
+                    tensor.numel() * size_of(tensor.dtype())) != 0)
+      names.push_back(name);
+  }
+  for (const auto& [name, tensor] : right.tensors)
+    if (!left.tensors.contains(name)) names.push_back(name);
+  return names;
+}
+
+/// metrics.jsonl without what the clock wrote into it.
+std::vector<json> timeless_metrics(const fs::path& run) {
+  std::vector<json> epochs;
+  for (const std::string& line : lines_of(read_text(run / "metrics.jsonl"))) {
+    json epoch = json::parse(line);
+    for (const char* key : {"seconds", "pairs_per_second", "data_wait"}) epoch.erase(key);
+    epochs.push_back(std::move(epoch));
+  }
+  return epochs;
+}
+
+void check_same(const fs::path& a, const fs::path& b) {
+  for (const char* file : {"model.safetensors", "last.safetensors"}) {
+    const Words names = differing(a / file, b / file);
+    CHECK_MESSAGE(names.empty(), file << ": " << fmt::format("{}", fmt::join(names, " ")));
+  }
+  CHECK(timeless_metrics(a) == timeless_metrics(b));
+  CHECK(read_text(a / "evaluation.json") == read_text(b / "evaluation.json"));
+  CHECK(read_text(a / "pairs.csv") == read_text(b / "pairs.csv"));
+}
+
+void finish(const Words& arguments) {
+  const Ended ended = train_mm(arguments);
+  REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+}
+
+struct Place {
+  std::int64_t epoch = 1, step_in_epoch = 0, steps = 0;
+};
+
+/// Where the last checkpoint of a run is.
+Place place_of(const fs::path& run) {
+  if (!fs::exists(run / "last.safetensors")) return {};
+  const Safetensors file = read_safetensors(run / "last.safetensors");
+  const json j = json::parse(file.metadata.at("duet.training"));
+  return {j.at("epoch"), j.at("step_in_epoch"), j.at("steps")};
+}
+
+/// Waits until the run has a checkpoint of more than `steps` steps.
+void wait_for_step(Process& process, const fs::path& run, std::int64_t steps) {
+  while (place_of(run).steps <= steps) {
+    if (!process.running()) FAIL(to_string(process.wait()));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+Words begin_or_resume(const fs::path& run, const Words& options, const Words& changeable) {
+  return fs::exists(run / "config.toml") ? resume(run, changeable)
+                                         : begin(run, options + changeable);
+}
+
+}  // namespace
+
+TEST_CASE("resume: a run stopped by Ctrl-C in the middle of an epoch") {
+  const TemporaryFolder folder;
+  const fs::path stopped = folder / "stopped", straight = folder / "straight";
+  // Where the signal falls is a matter of luck; until it is inside an epoch, the run goes on.
+  Place place;
+  do {
+    Process process(DUET_TRAIN_MM, begin_or_resume(stopped, random_options,
+                                                   endless + Words{"--checkpoint-every", "1"}));
+    wait_for_step(process, stopped, place.steps);
+    process.signal(SIGINT);
+    const Ended ended = process.wait();
+    REQUIRE_MESSAGE(ended.status == 130, to_string(ended));
+    CHECK(holds(ended.err, {"stopped", "--resume " + stopped.string()}));
+    CHECK(temporary_files(stopped).empty());
+    CHECK(!fs::exists(stopped / "evaluation.json"));
+    place = place_of(stopped);
+  } while (place.step_in_epoch == 0 || place.step_in_epoch == tiny_steps);
+
+  finish(resume(stopped, epochs(place.epoch + 1) + Words{"--checkpoint-every", "0"}));
+  finish(begin(straight, random_options + epochs(place.epoch + 1)));
+  check_same(stopped, straight);
+}
+
+TEST_CASE("resume: a run killed at several moments") {
+  const TemporaryFolder folder;
+  for (const Words& checkpoints : {Words{}, Words{"--checkpoint-every", "1"}}) {
+    CAPTURE(checkpoints.size());
+    const fs::path killed = folder / fmt::format("killed{}", checkpoints.size());
+    const fs::path straight = folder / fmt::format("straight{}", checkpoints.size());
+    const Words options = endless + checkpoints;
+    for (int milliseconds = 2; milliseconds < 150; milliseconds += 2 + milliseconds / 3) {
+      Process process(DUET_TRAIN_MM, begin_or_resume(killed, random_options, options));
+      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+      process.signal(SIGKILL);
+      const Ended ended = process.wait();
+      REQUIRE_MESSAGE(ended.status == -SIGKILL, to_string(ended));
+    }
+    // And certainly after a checkpoint, twice.
+    for (int i = 0; i < 2; ++i) {
+      Process process(DUET_TRAIN_MM, begin_or_resume(killed, random_options, options));
+      wait_for_step(process, killed, place_of(killed).steps);
+      process.signal(SIGKILL);
+      CHECK(process.wait().status == -SIGKILL);
+    }
+    const Words end = epochs(place_of(killed).epoch + 1);
+    finish(resume(killed, end));
+    finish(begin(straight, random_options + end));
+    check_same(killed, straight);
+    CHECK(temporary_files(killed).empty());
+  }
+}
+
+TEST_CASE("resume: a run killed before its first checkpoint, in the middle of a file") {
+  const TemporaryFolder folder;
+  const fs::path straight = folder / "straight";
+  finish(begin(straight, epochs(2)));
+  // What is there after config.toml was written, and after pairs.csv was; half-written files
+  // beside.
+  for (const Words& files : {Words{"config.toml"}, Words{"config.toml", "pairs.csv"}}) {
+    const fs::path killed = folder / fmt::format("killed{}", files.size());
+    fs::create_directories(killed);
+    for (const std::string& file : files) fs::copy_file(straight / file, killed / file);
+    for (const char* file : {"pairs.csv.tmp", "model.safetensors.tmp", "last.safetensors.tmp"})
+      write_text(killed / file, "half a fi");
+    finish(resume(killed));
+    check_same(killed, straight);
+    if (files.size() == 1) CHECK(temporary_files(killed).empty());
+  }
+}
+
+TEST_CASE("resume: a finished run goes on with more epochs") {
+  const TemporaryFolder folder;
+  const fs::path longer = folder / "longer", straight = folder / "straight";
+  finish(begin(longer, random_options + epochs(1)));
+  finish(resume(longer, epochs(3)));
+  finish(begin(straight, random_options + epochs(3)));
+  check_same(longer, straight);
+  // Without anything left to do it is only evaluated again.
+  finish(resume(longer));
+  check_same(longer, straight);
+}
+
+TEST_CASE("seed: the same gives the same bits, another does not") {
+  const TemporaryFolder folder;
+  const Words options = random_options + epochs(2);
+  finish(begin(folder / "a", options));
+  finish(begin(folder / "b", options + Words{"--workers", "1", "--cache-mb", "0"}));
+  check_same(folder / "a", folder / "b");
+  finish(begin(folder / "c", options + Words{"--seed", "2"}));
+  // Each parameter but those that no gradient reached.
+  CHECK(differing(folder / "a" / "model.safetensors", folder / "c" / "model.safetensors").size() >
+        30);
+  CHECK(timeless_metrics(folder / "a") != timeless_metrics(folder / "c"));
+}
+
+TEST_CASE("training: --max-steps ends within an epoch") {
+  const TemporaryFolder folder;
+  finish(begin(folder / "run", {"--epochs", "5", "--max-steps", "8"}));
+  const std::vector<json> metrics = timeless_metrics(folder / "run");
+  REQUIRE(metrics.size() == 2);
+  CHECK(metrics[1].at("steps") == 8);
+  CHECK(fs::exists(folder / "run" / "evaluation.json"));
+}
+
+TEST_CASE("training: --patience ends a run that learns nothing") {
+  const TemporaryFolder folder;
+  // Nothing changes from epoch to epoch, so the first stays the best.
+  finish(begin(folder / "run",
+               {"--lr", "0", "--no-augment-voices", "--epochs", "9", "--patience", "2"}));
+  CHECK(timeless_metrics(folder / "run").size() == 3);
+}
+
+TEST_CASE("training: --keep leaves the models of the last epochs") {
+  const TemporaryFolder folder;
+  finish(begin(folder / "run", {"--epochs", "4", "--keep", "2"}));
+  for (int epoch = 1; epoch <= 4; ++epoch)
+    CHECK(fs::exists(folder / "run" / fmt::format("epoch-{:04}.safetensors", epoch)) ==
+          (epoch > 2));
+  // The last epoch's model is what the last checkpoint trains.
+  const Safetensors kept = read_safetensors(folder / "run" / "epoch-0004.safetensors"),
+                    last = read_safetensors(folder / "run" / "last.safetensors");
+  const Tensor &a = kept.at("head.fc1.weight"), &b = last.at("head.fc1.weight");
+  CHECK(std::memcmp(a.data<float>(), b.data<float>(), a.numel() * sizeof(float)) == 0);
+}
