@@ -20,7 +20,7 @@ std::atomic<bool> stop_requested{false};
 
 /// Of a NaN.
 constexpr const char* remedy =
-    "; the last checkpoint is sound: try a smaller --lr, or look at the data";
+    "; try a smaller --lr, or look at the data";
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
