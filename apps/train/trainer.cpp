@@ -19,8 +19,7 @@ using Clock = std::chrono::steady_clock;
 std::atomic<bool> stop_requested{false};
 
 /// Of a NaN.
-constexpr const char* remedy =
-    "; try a smaller --lr, or look at the data";
+constexpr const char* remedy = "; try a smaller --lr, or look at the data";
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
