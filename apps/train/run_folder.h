@@ -1,6 +1,9 @@
 #pragma once
 /// The files of a run.
 
+#include <fmt/format.h>
+
+#include <cstdint>
 #include <filesystem>
 
 namespace duet {
@@ -15,7 +18,10 @@ struct RunFolder {
   std::filesystem::path last() const { return path / "last.safetensors"; }
   std::filesystem::path evaluation() const { return path / "evaluation.json"; }
   std::filesystem::path demo() const { return path / "demo"; }
-  std::filesystem::path epoch_model(std::int64_t epoch) const;
+  /// The model of one epoch, where past ones are kept.
+  std::filesystem::path epoch_model(std::int64_t epoch) const {
+    return path / fmt::format("epoch-{:04}.safetensors", epoch);
+  }
 
   /// Whether a run was begun here.
   bool holds_run() const { return std::filesystem::exists(config()); }

@@ -48,10 +48,6 @@ std::string used_rows() {
 
 void request_stop() { stop_requested = true; }
 
-std::filesystem::path RunFolder::epoch_model(std::int64_t epoch) const {
-  return path / fmt::format("epoch-{:04}.safetensors", epoch);
-}
-
 Trainer::Trainer(const Config& config, RunFolder folder, Progress& progress)
     : config_(config), folder_(std::move(folder)), progress_(progress) {
   pairs_ = run_pairs(config_, folder_, progress_);
