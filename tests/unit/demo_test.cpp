@@ -17,22 +17,12 @@
 #include "apps/data/wave_write.h"
 #include "kernels/base/error.h"
 #include "kernels/base/parallel.h"
+#include "tests/temporary_folder.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 using Files = std::map<std::string, std::string>;  // path below the corpus → bytes
-
-/// An empty folder that goes away with the test.
-struct Folder {
-  fs::path path;
-  explicit Folder(const std::string& name)
-      : path(fs::temp_directory_path() / ("duet_demo_test_" + name)) {
-    fs::remove_all(path);
-    fs::create_directories(path);
-  }
-  ~Folder() { fs::remove_all(path); }
-};
 
 std::string read(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -51,12 +41,12 @@ duet::DemoOptions small() {
 }
 
 Files corpus(const duet::DemoOptions& options) {
-  const Folder folder("corpus");
-  duet::write_demo(folder.path, options);
+  const duet::TemporaryFolder folder;
+  duet::write_demo(folder.path(), options);
   Files files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder.path))
+  for (const auto& entry : fs::recursive_directory_iterator(folder.path()))
     if (entry.is_regular_file())
-      files[entry.path().lexically_relative(folder.path).generic_string()] = read(entry.path());
+      files[entry.path().lexically_relative(folder.path()).generic_string()] = read(entry.path());
   return files;
 }
 
@@ -204,37 +194,37 @@ TEST_CASE("demo: the length of a voice does not depend on its class, its sound d
 }
 
 TEST_CASE("demo: refuses an existing corpus and options out of range, leaves nothing partial") {
-  const Folder folder("refuse");
+  const duet::TemporaryFolder folder;
   duet::DemoOptions options = small();
   options.speakers = 100;
-  CHECK_THROWS_AS(duet::write_demo(folder.path, options), duet::UsageError);
-  CHECK(fs::is_empty(folder.path));
+  CHECK_THROWS_AS(duet::write_demo(folder.path(), options), duet::UsageError);
+  CHECK(fs::is_empty(folder.path()));
   options = small();
   options.image_size = 1;
-  CHECK_THROWS_AS(duet::write_demo(folder.path, options), duet::UsageError);
+  CHECK_THROWS_AS(duet::write_demo(folder.path(), options), duet::UsageError);
 
-  fs::create_directories(folder.path / "faces.partial" / "train");
-  std::ofstream(folder.path / "faces.partial" / "train" / "left_over.png") << "half";
-  duet::write_demo(folder.path, small());
-  CHECK_FALSE(fs::exists(folder.path / "faces.partial"));
-  CHECK_FALSE(fs::exists(folder.path / "voices.partial"));
-  CHECK_FALSE(fs::exists(folder.path / "faces" / "train" / "left_over.png"));
-  CHECK_THROWS_AS(duet::write_demo(folder.path, small()), duet::UsageError);
+  fs::create_directories(folder.path() / "faces.partial" / "train");
+  std::ofstream(folder.path() / "faces.partial" / "train" / "left_over.png") << "half";
+  duet::write_demo(folder.path(), small());
+  CHECK_FALSE(fs::exists(folder.path() / "faces.partial"));
+  CHECK_FALSE(fs::exists(folder.path() / "voices.partial"));
+  CHECK_FALSE(fs::exists(folder.path() / "faces" / "train" / "left_over.png"));
+  CHECK_THROWS_AS(duet::write_demo(folder.path(), small()), duet::UsageError);
 }
 
 TEST_CASE("picture_write, wave_write: refuse what they cannot write, naming the path") {
   const std::vector<std::uint8_t> pixels(12);
   CHECK_THROWS_WITH_AS(duet::write_png("/nowhere/at/all.png", 2, 2, 3, pixels),
                        doctest::Contains("/nowhere/at/all.png"), duet::Error);
-  const Folder folder("writers");
-  CHECK_THROWS_AS(duet::write_png(folder.path / "a.png", 2, 2, 4, pixels), duet::Error);
-  CHECK_THROWS_AS(duet::write_png(folder.path / "a.png", 2, 2, 2, pixels), duet::Error);
-  CHECK(fs::is_empty(folder.path));
+  const duet::TemporaryFolder folder;
+  CHECK_THROWS_AS(duet::write_png(folder.path() / "a.png", 2, 2, 4, pixels), duet::Error);
+  CHECK_THROWS_AS(duet::write_png(folder.path() / "a.png", 2, 2, 2, pixels), duet::Error);
+  CHECK(fs::is_empty(folder.path()));
   const std::vector<std::int16_t> samples{0, 1, -1, 32767, -32768};
   CHECK_THROWS_WITH_AS(duet::write_wave("/nowhere/at/all.wav", 16000, samples),
                        doctest::Contains("/nowhere/at/all.wav"), duet::Error);
-  duet::write_wave(folder.path / "a.wav", 8000, samples);
-  const std::vector<double> back = samples_of(read(folder.path / "a.wav"));
+  duet::write_wave(folder.path() / "a.wav", 8000, samples);
+  const std::vector<double> back = samples_of(read(folder.path() / "a.wav"));
   REQUIRE(back.size() == samples.size());
   for (std::size_t i = 0; i < back.size(); ++i) CHECK(back[i] * 32768 == samples[i]);
 }
