@@ -78,7 +78,7 @@ TEST_CASE("run: its folder holds what it should") {
 
   const std::string config = read_text(run / "config.toml");
   CHECK(holds(config, {"[data]", "[network]", "[front_end]", "[training]", "[run]",
-                       "widths = [2, 2, 2, 2]", "epochs = 3", "dropout = 0.3"}));
+                       "widths = [2, 2, 2, 2]", "epochs = 3", "dropout = 0.1"}));
 }
 
 TEST_CASE("run: config.toml alone makes the same run again") {
