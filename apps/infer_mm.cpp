@@ -8,6 +8,7 @@
 #include "apps/data/picture_write.h"
 #include "apps/model/model.h"
 #include "audio/colormap.h"
+#include "engine/device.h"
 #include "engine/npy.h"
 #include "engine/ops/permute.h"
 #include "kernels/base/parallel.h"
@@ -209,10 +210,10 @@ int infer_pairs(Model& model, const CommandLine& line) {
 }
 
 int infer(const CommandLine& line) {
-  check_device(line.device);
+  const DeviceChoice device = choose_device(line.device);
   set_impl(Impl::parse(line.impl));
   set_thread_count(line.threads);
-  const std::unique_ptr<Model> model = Model::load(line.model);
+  const std::unique_ptr<Model> model = Model::load(line.model, device.device);
   if (line.describe) {
     describe_model(*model, line.model);
     return 0;

@@ -8,6 +8,7 @@
 #include "apps/data/inspect.h"
 #include "apps/train/trainer.h"
 #include "engine/atomic_file.h"
+#include "engine/device.h"
 #include "kernels/base/parallel.h"
 #include "kernels/base/rows.h"
 
@@ -52,8 +53,13 @@ void check_streams(const Config& config) {
         "--voices DIR is missing (or --demo to draw some, or --stream face to do without)");
 }
 
+struct Begun {
+  Config config;
+  DeviceChoice device;
+};
+
 /// A new run: its folder with the resolved configuration in it.
-Config begin(const CommandLine& line, const RunFolder& folder) {
+Begun begin(const CommandLine& line, const RunFolder& folder) {
   if (folder.holds_run())
     fail<UsageError>(
         "{}: holds a run already; --resume {} continues it, another --out starts a new one",
@@ -68,17 +74,17 @@ Config begin(const CommandLine& line, const RunFolder& folder) {
   for (std::string* path : {&config.faces, &config.voices})
     if (!path->empty()) *path = absolute_text(*path);
   check_streams(config);
-  check_device(config.device);
+  DeviceChoice device = choose_device(config.device);
   set_impl(Impl::parse(config.impl));
   std::error_code error;
   fs::create_directories(folder.path, error);
   if (error) fail<DataError>("{}: cannot be made ({})", folder.path.string(), error.message());
   write_file_atomically(folder.config(), to_toml(config));
-  return config;
+  return {config, device};
 }
 
 /// A run that goes on: its own configuration, but for what may change.
-Config take_up(const CommandLine& line, const RunFolder& folder) {
+Begun take_up(const CommandLine& line, const RunFolder& folder) {
   if (!folder.holds_run())
     fail<UsageError>("{}: holds no run (no config.toml); --out {} starts one", folder.path.string(),
                      folder.path.string());
@@ -92,17 +98,17 @@ Config take_up(const CommandLine& line, const RunFolder& folder) {
   Settings settings = read_toml(read_file(folder.config()), folder.config().string());
   for (const auto& [key, value] : line.settings) settings[key] = value;
   const Config config = resolve(settings, {});
-  check_device(config.device);
+  DeviceChoice device = choose_device(config.device);
   set_impl(Impl::parse(config.impl));
-  return config;
+  return {config, device};
 }
 
 /// A new run that ends before it has pairs (a folder that is not there, a class without files) has
 /// not begun: the same --out may be given again.
-std::unique_ptr<Trainer> prepare(const CommandLine& line, const Config& config,
+std::unique_ptr<Trainer> prepare(const CommandLine& line, const Config& config, Device device,
                                  const RunFolder& folder, Progress& progress) {
   try {
-    return std::make_unique<Trainer>(config, folder, progress);
+    return std::make_unique<Trainer>(config, device, folder, progress);
   } catch (const Error&) {
     std::error_code ignored;
     if (line.resume.empty() && !fs::exists(folder.pairs(), ignored))
@@ -117,13 +123,14 @@ int train(const CommandLine& line) {
         "one of --out RUN (a new run) and --resume RUN (one that goes on) is needed; --help shows "
         "all options");
   const RunFolder folder{line.out.empty() ? line.resume : line.out};
-  const Config config = line.resume.empty() ? begin(line, folder) : take_up(line, folder);
+  const auto [config, device] = line.resume.empty() ? begin(line, folder) : take_up(line, folder);
   set_thread_count(static_cast<int>(config.threads));
   std::signal(SIGINT, on_interrupt);
   Progress progress(line.quiet);
-  progress.line(fmt::format("duet {}, device cpu, {} threads, run {}", DUET_VERSION, thread_count(),
-                            folder.path.string()));
-  if (prepare(line, config, folder, progress)->run() == Trainer::Outcome::finished) return 0;
+  if (!device.note.empty()) progress.line(device.note);
+  progress.line(fmt::format("duet {}, device {}, {} threads, run {}", DUET_VERSION,
+                            describe(device.device), thread_count(), folder.path.string()));
+  if (prepare(line, config, device.device, folder, progress)->run() == Trainer::Outcome::finished) return 0;
   std::fputs(
       fmt::format("train_mm: stopped; --resume {} continues\n", folder.path.string()).c_str(),
       stderr);

@@ -1,12 +1,11 @@
 #include "engine/memory.h"
 
-#include <sys/mman.h>
-
 #include <bit>
-#include <cstdlib>
 #include <map>
 #include <mutex>
-#include <new>
+#include <utility>
+
+#include "engine/device.h"
 
 namespace duet {
 namespace {
@@ -19,31 +18,31 @@ std::size_t round_up(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-constexpr std::size_t huge_page = std::size_t{2} << 20;
-
 class Pool {
  public:
+  explicit Pool(Device device) : device_(device), api_(device_api(device.type)) {}
+
   void* take(std::size_t capacity) {
     const std::scoped_lock lock(mutex_);
+    void* block = nullptr;
+    if (auto& free = free_[capacity]; !free.empty()) {
+      block = free.back();
+      free.pop_back();
+    } else {
+      if (const char* why = api_.allocate(device_.index, capacity, &block)) {
+        // What lies idle in other sizes may be enough.
+        release_idle();
+        if (api_.allocate(device_.index, capacity, &block))
+          fail(
+              "[memory] {} has no {} MiB left beside {} MiB in use ({}); a smaller batch size or "
+              "input size needs less",
+              describe(device_), (capacity >> 20) + 1, statistics_.in_use >> 20, why);
+      }
+      statistics_.reserved += capacity;
+      ++statistics_.system_allocations;
+    }
     statistics_.in_use += capacity;
     statistics_.peak = std::max(statistics_.peak, statistics_.in_use);
-    if (auto& free = free_[capacity]; !free.empty()) {
-      void* block = free.back();
-      free.pop_back();
-      return block;
-    }
-    const std::size_t alignment = capacity >= huge_page ? huge_page : 64;
-    void* block = std::aligned_alloc(alignment, (capacity + alignment - 1) / alignment * alignment);
-    if (!block) {
-      statistics_.in_use -= capacity;
-      fail("[memory] the system has no {} MiB left; a smaller batch size or input size needs less",
-           (capacity >> 20) + 1);
-    }
-#if defined(MADV_HUGEPAGE)
-    if (capacity >= huge_page) madvise(block, capacity, MADV_HUGEPAGE);
-#endif
-    statistics_.reserved += capacity;
-    ++statistics_.system_allocations;
     return block;
   }
 
@@ -59,31 +58,47 @@ class Pool {
   }
 
  private:
+  void release_idle() {
+    for (auto& [capacity, blocks] : free_) {
+      for (void* block : blocks) api_.release(device_.index, block);
+      statistics_.reserved -= capacity * blocks.size();
+      blocks.clear();
+    }
+  }
+
+  const Device device_;
+  const DeviceApi& api_;
   std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
   MemoryStatistics statistics_;
 };
 
-/// Never destroyed: tensors in static objects may outlive any order of destruction.
-Pool& cpu_pool() {
-  static Pool& pool = *new Pool;
-  return pool;
+/// One a device. Never destroyed: tensors in static objects may outlive any order of destruction.
+Pool& pool_of(Device device) {
+  static Pool& cpu = *new Pool({});
+  if (device.type == DeviceType::cpu) return cpu;
+  static std::mutex mutex;
+  static auto& pools = *new std::map<std::pair<DeviceType, int>, Pool>;
+  const std::scoped_lock lock(mutex);
+  return pools.try_emplace({device.type, device.index}, device).first->second;
 }
 
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
   const std::size_t capacity = round_up(bytes);
-  return std::shared_ptr<Storage>(new Storage(cpu_pool().take(capacity), capacity, device));
+  return std::shared_ptr<Storage>(new Storage(pool_of(device).take(capacity), capacity, device));
 }
 
-Storage::~Storage() { cpu_pool().give_back(data_, capacity_); }
+Storage::~Storage() { pool_of(device_).give_back(data_, capacity_); }
 
-MemoryStatistics memory_statistics(Device) { return cpu_pool().statistics(); }
+MemoryStatistics memory_statistics(Device device) { return pool_of(device).statistics(); }
 
 void* PoolWorkspace::allocate(std::size_t bytes) {
   blocks_.push_back(Storage::allocate(bytes, device_));
   return blocks_.back()->data();
 }
+
+OpExec::OpExec(Device device) : workspace_(device), exec_{device_stream(device), workspace_} {}
 
 }  // namespace duet

@@ -1,6 +1,7 @@
 #pragma once
 /// Memory of a device, from a caching pool: a freed block is kept and handed out again, so that a
-/// training step after the first asks the system for nothing and faults in no page.
+/// training step after the first asks the system for nothing and faults in no page. A device runs
+/// all kernels in one stream, so that a block may be handed out again before its last kernel ran.
 
 #include <cstddef>
 #include <memory>
@@ -53,7 +54,7 @@ class PoolWorkspace final : public Workspace {
 /// The Exec of one op call on a device.
 class OpExec {
  public:
-  explicit OpExec(Device device) : workspace_(device), exec_{{device, nullptr}, workspace_} {}
+  explicit OpExec(Device device);
   operator Exec&() { return exec_; }
 
  private:

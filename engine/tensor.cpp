@@ -1,8 +1,7 @@
 #include "engine/tensor.h"
 
-#include <cstring>
-
 #include "engine/autograd.h"
+#include "engine/device.h"
 
 namespace duet {
 namespace {
@@ -27,7 +26,10 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor result = empty(shape, dtype, device);
-  std::memset(result.view().data, 0, shape.numel() * size_of(dtype));
+  check_device_call("fill", device,
+                    device_api(device.type)
+                        .fill(device_stream(device), result.view().data, 0,
+                              shape.numel() * size_of(dtype)));
   return result;
 }
 
@@ -45,8 +47,9 @@ View Tensor::view() const {
 double Tensor::item() const {
   require(defined() && numel() == 1, "[tensor] item() is for one element, this has {}",
           defined() ? numel() : 0);
-  return dispatch_any(dtype(),
-                      [&](auto zero) { return static_cast<double>(*data<decltype(zero)>()); });
+  const Tensor host = to(Device{});
+  return dispatch_any(
+      dtype(), [&](auto zero) { return static_cast<double>(*host.data<decltype(zero)>()); });
 }
 
 Tensor Tensor::alias(const Shape& shape) const {
@@ -67,6 +70,7 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(DType target) const {
   if (target == dtype()) return *this;
+  if (device() != Device{}) return to(Device{}).to(target).to(device());
   Tensor result = empty(shape(), target, device());
   dispatch_any(dtype(), [&](auto from) {
     dispatch_any(target, [&](auto to) {
@@ -82,10 +86,31 @@ void Tensor::copy_from(const Tensor& source) const {
   require(source.shape() == shape() && source.dtype() == dtype(),
           "[tensor] cannot copy {} {} into {} {}", to_string(source.dtype()),
           to_string(source.shape()), to_string(dtype()), to_string(shape()));
-  std::memcpy(view().data, source.view().data, numel() * size_of(dtype()));
+  // The device's own table copies between it and the CPU; two devices meet on the CPU.
+  const Device here = device(), there = source.device();
+  const bool from_cpu = there == Device{}, to_cpu = here == Device{};
+  if (here != there && !from_cpu && !to_cpu) return copy_from(source.to(Device{}));
+  const Device device = to_cpu ? there : here;
+  check_device_call("copy", device,
+                    device_api(device.type)
+                        .copy(device_stream(device), view().data, source.view().data,
+                              numel() * size_of(dtype())));
+}
+
+Tensor Tensor::to(Device device) const {
+  if (!defined() || device == this->device()) return *this;
+  Tensor result = empty(shape(), dtype(), device);
+  result.copy_from(*this);
+  return result;
+}
+
+void Tensor::require_on_cpu() const {
+  require(device() == Device{}, "[tensor] the elements are on {}, the CPU reads its own; use to(Device{{}})",
+          to_string(device().type));
 }
 
 void Tensor::fill(double value) const {
+  if (device() != Device{}) return copy_from(full(shape(), value, dtype()));
   dispatch_any(dtype(), [&](auto zero) {
     using T = decltype(zero);
     std::fill_n(data<T>(), numel(), static_cast<T>(value));

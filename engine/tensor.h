@@ -45,9 +45,10 @@ class Tensor {
   View view() const;
   operator View() const { return view(); }
   operator ConstView() const { return view(); }
-  /// The elements as `T`, which must be the tensor's own type.
+  /// The elements of a tensor on the CPU as `T`, which must be its own type.
   template <class T>
   T* data() const {
+    require_on_cpu();
     return view().as<T>();
   }
   template <class T>
@@ -63,7 +64,9 @@ class Tensor {
   Tensor clone() const;
   /// A copy with elements converted; itself when the dtype is the same.
   Tensor to(DType dtype) const;
-  /// Overwrites the elements with those of a tensor of the same shape and dtype.
+  /// A copy on another device; itself when it is there.
+  Tensor to(Device device) const;
+  /// Overwrites the elements with those of a tensor of the same shape and dtype, on any device.
   void copy_from(const Tensor& source) const;
   void fill(double value) const;
 
@@ -90,6 +93,8 @@ class Tensor {
   explicit Tensor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
  private:
+  void require_on_cpu() const;
+
   std::shared_ptr<Impl> impl_;
 };
 
@@ -97,9 +102,9 @@ template <class T>
 Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
   require(static_cast<std::int64_t>(values.size()) == shape.numel(),
           "[tensor] {} values do not fill shape {}", values.size(), to_string(shape));
-  Tensor result = empty(shape, dtype_of<T>, device);
+  const Tensor result = empty(shape, dtype_of<T>);
   std::copy(values.begin(), values.end(), result.data<T>());
-  return result;
+  return result.to(device);
 }
 
 }  // namespace duet

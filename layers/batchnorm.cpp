@@ -19,42 +19,38 @@ Tensor BatchNorm::forward(const Tensor& x) {
   if (mode() == Mode::evaluation)
     return batchnorm_inference(x, weight_, bias_, eps_, running_mean_, running_var_);
 
+  if (mode() == Mode::training)
+    return batchnorm_training(x, weight_, bias_, eps_, {}, {running_mean_, running_var_}, momentum_);
+
   const std::int64_t channels = x.dim(-1);
-  const Tensor batch_mean = Tensor::empty({channels}, x.dtype(), x.device());
-  const Tensor batch_var = Tensor::empty({channels}, x.dtype(), x.device());
-  Tensor y = batchnorm_training(x, weight_, bias_, eps_, batch_mean, batch_var);
+  const BatchNormStatistics batch{Tensor::empty({channels}, x.dtype(), x.device()),
+                                  Tensor::empty({channels}, x.dtype(), x.device())};
+  Tensor y = batchnorm_training(x, weight_, bias_, eps_, batch);
   const double rows = static_cast<double>(x.numel() / channels);
-  dispatch_floating(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T *mean = batch_mean.data<T>(), *var = batch_var.data<T>();
-    T *running_mean = running_mean_.data<T>(), *running_var = running_var_.data<T>();
-    for (std::int64_t c = 0; c < channels; ++c) {
-      if (mode() == Mode::training) {
-        const double unbiased = var[c] * rows / (rows - 1);
-        running_mean[c] += static_cast<T>(momentum_ * (mean[c] - running_mean[c]));
-        running_var[c] += static_cast<T>(momentum_ * (unbiased - running_var[c]));
-      } else {
-        const double m = mean[c];
-        sum_[c] += rows * m;
-        sum_of_squares_[c] += rows * (var[c] + m * m);
-      }
-    }
-  });
-  if (mode() == Mode::estimation) rows_seen_ += rows;
+  const Tensor mean = batch.mean.to(DType::f64).to(Device{});
+  const Tensor var = batch.var.to(DType::f64).to(Device{});
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double m = mean.data<double>()[c];
+    sum_[c] += rows * m;
+    sum_of_squares_[c] += rows * (var.data<double>()[c] + m * m);
+  }
+  rows_seen_ += rows;
   return y;
 }
 
 void BatchNorm::on_mode(Mode next) {
-  if (mode() == Mode::estimation && rows_seen_ > 1)
-    dispatch_floating(running_mean_.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      for (std::size_t c = 0; c < sum_.size(); ++c) {
-        const double mean = sum_[c] / rows_seen_;
-        const double var = std::max(0.0, sum_of_squares_[c] / rows_seen_ - mean * mean);
-        running_mean_.data<T>()[c] = static_cast<T>(mean);
-        running_var_.data<T>()[c] = static_cast<T>(var * rows_seen_ / (rows_seen_ - 1));
-      }
-    });
+  if (mode() == Mode::estimation && rows_seen_ > 1) {
+    std::vector<double> means, vars;
+    for (std::size_t c = 0; c < sum_.size(); ++c) {
+      const double mean = sum_[c] / rows_seen_;
+      const double var = std::max(0.0, sum_of_squares_[c] / rows_seen_ - mean * mean);
+      means.push_back(mean);
+      vars.push_back(var * rows_seen_ / (rows_seen_ - 1));
+    }
+    const Shape shape = running_mean_.shape();
+    running_mean_.copy_from(Tensor::from(means, shape).to(running_mean_.dtype()));
+    running_var_.copy_from(Tensor::from(vars, shape).to(running_var_.dtype()));
+  }
   rows_seen_ = 0;
   const std::size_t channels = next == Mode::estimation ? running_mean_.numel() : 0;
   sum_.assign(channels, 0);

@@ -15,7 +15,7 @@ const std::vector<int> to_file_axes = {0, 3, 1, 2}, from_file_axes = {0, 2, 3, 1
 Tensor Build::he_normal(const Shape& shape, std::int64_t fan_in) {
   const Philox numbers = random_stream(random.seed, RandomDomain::weights, weights_drawn++);
   const double deviation = std::sqrt(2.0 / static_cast<double>(fan_in));
-  Tensor weights = Tensor::empty(shape, dtype, device);
+  const Tensor weights = Tensor::empty(shape, dtype);
   dispatch_floating(dtype, [&](auto zero) {
     using T = decltype(zero);
     parallel_for(weights.numel(), 1 << 14, [&, w = weights.data<T>()](auto begin, auto end) {
@@ -23,7 +23,7 @@ Tensor Build::he_normal(const Shape& shape, std::int64_t fan_in) {
         w[i] = static_cast<T>(deviation * numbers.normal(i));
     });
   });
-  return weights;
+  return weights.to(device);
 }
 
 template <class F>
@@ -54,8 +54,9 @@ std::map<std::string, Tensor> Module::state() const {
   const NoGradScope no_grad;
   std::map<std::string, Tensor> state;
   for (const Parameter& p : parameters())
-    state[p.name] = p.conv_kernel ? permute(p.tensor, to_file_axes) : p.tensor.detach();
-  for (const Parameter& p : buffers()) state[p.name] = p.tensor;
+    state[p.name] = p.conv_kernel ? permute(p.tensor.to(Device{}), to_file_axes)
+                                  : p.tensor.detach().to(Device{});
+  for (const Parameter& p : buffers()) state[p.name] = p.tensor.to(Device{});
   return state;
 }
 

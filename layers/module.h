@@ -55,7 +55,7 @@ class Module {
   /// statistics.
   std::vector<Parameter> buffers() const;
 
-  /// Parameters and buffers as a model file holds them: in PyTorch's layouts.
+  /// Parameters and buffers as a model file holds them: on the CPU, in PyTorch's layouts.
   std::map<std::string, Tensor> state() const;
   /// Takes over such a state. DataError when a tensor is missing or has another shape; `source`
   /// names the file.

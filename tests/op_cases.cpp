@@ -55,10 +55,10 @@ OpCase reduction(const char* name, Tensor (*f)(const Tensor&, int), Shape x, int
   return {"reduce", name, {x}, [=](const Inputs& in) { return f(in[0], dimension); }, x[dimension]};
 }
 
-Tensor labels_for(std::int64_t n, std::int64_t classes) {
+Tensor labels_for(std::int64_t n, std::int64_t classes, Device device) {
   std::vector<std::int32_t> labels(n);
   for (std::int64_t i = 0; i < n; ++i) labels[i] = static_cast<std::int32_t>(i * 5 % classes);
-  return Tensor::from(labels, {n});
+  return Tensor::from(labels, {n}, device);
 }
 
 OpCase cross_entropy(const char* name, bool weighted, double smoothing) {
@@ -67,9 +67,11 @@ OpCase cross_entropy(const char* name, bool weighted, double smoothing) {
           {{6, 3}},
           [=](const Inputs& in) {
             const Tensor weights =
-                weighted ? Tensor::from(std::vector<double>{0.5, 2, 1.25}, {3}).to(in[0].dtype())
+                weighted ? Tensor::from(std::vector<double>{0.5, 2, 1.25}, {3})
+                                .to(in[0].dtype())
+                                .to(in[0].device())
                          : Tensor();
-            return softmax_cross_entropy(in[0], labels_for(6, 3), weights, smoothing);
+            return softmax_cross_entropy(in[0], labels_for(6, 3, in[0].device()), weights, smoothing);
           },
           18};
 }
@@ -91,14 +93,14 @@ std::vector<OpCase> op_cases() {
       {"batchnorm",
        "training",
        {{2, 3, 4, 5}, {5}, {5}},
-       [](const Inputs& in) { return batchnorm_training(in[0], in[1], in[2], 1e-5, {}, {}); },
+       [](const Inputs& in) { return batchnorm_training(in[0], in[1], in[2], 1e-5); },
        24},
       {"batchnorm",
        "inference",
        {{6, 5}, {5}, {5}},
        [](const Inputs& in) {
-         const Tensor mean = Tensor::full({5}, 0.25, in[0].dtype());
-         const Tensor var = Tensor::full({5}, 1.5, in[0].dtype());
+         const Tensor mean = Tensor::full({5}, 0.25, in[0].dtype(), in[0].device());
+         const Tensor var = Tensor::full({5}, 1.5, in[0].dtype(), in[0].device());
          return batchnorm_inference(in[0], in[1], in[2], 1e-5, mean, var);
        },
        6},
@@ -163,35 +165,30 @@ std::vector<OpCase> op_cases() {
   };
 }
 
-std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype) {
+std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device) {
   std::vector<Tensor> inputs;
   for (std::size_t k = 0; k < c.inputs.size(); ++k) {
     RandomSequence numbers(11, k);
     std::vector<double> values(c.inputs[k].numel());
     for (double& v : values)
       v = static_cast<float>(c.positive ? numbers.uniform(0.5, 2) : numbers.normal());
-    inputs.push_back(Tensor::from(values, c.inputs[k]).to(dtype));
+    inputs.push_back(Tensor::from(values, c.inputs[k]).to(dtype).to(device));
     inputs.back().set_requires_grad();
   }
   return inputs;
 }
 
-OpResult run_case(const OpCase& c, DType dtype) {
-  const std::vector<Tensor> inputs = draw_inputs(c, dtype);
+OpResult run_case(const OpCase& c, DType dtype, Device device) {
+  const std::vector<Tensor> inputs = draw_inputs(c, dtype, device);
   const Tensor y = c.run(inputs);
   RandomSequence numbers(12, 0);
   std::vector<double> cotangent(y.numel());
   for (double& v : cotangent) v = static_cast<float>(numbers.normal());
-  sum(y * Tensor::from(cotangent, y.shape()).to(dtype)).backward();
-  OpResult result{y.detach(), {}};
-  for (const Tensor& input : inputs) result.grads.push_back(input.grad());
+  const Tensor weights = Tensor::from(cotangent, y.shape()).to(dtype).to(device);
+  sum(y * weights).backward();
+  OpResult result{y.detach().to(Device{}), {}};
+  for (const Tensor& input : inputs) result.grads.push_back(input.grad().to(Device{}));
   return result;
-}
-
-const RowTable& table_of(const std::string& op) {
-  for (const RowTable* table : RowTable::all())
-    if (table->op() == op) return *table;
-  fail("no op is called {}", op);
 }
 
 }  // namespace duet::test

@@ -27,17 +27,15 @@ struct OpCase {
 
 std::vector<OpCase> op_cases();
 
-/// The case's inputs, the same numbers for every dtype (they are exact in f32).
-std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype);
+/// The case's inputs, the same numbers for every dtype (they are exact in f32) and device.
+std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device = {});
 
 struct OpResult {
   Tensor y;
   std::vector<Tensor> grads;
 };
-/// Runs a case forward and backward from Σ y · cotangent, the cotangent drawn from N(0, 1).
-OpResult run_case(const OpCase& c, DType dtype);
-
-/// The table of an op.
-const RowTable& table_of(const std::string& op);
+/// Runs a case on a device forward and backward from Σ y · cotangent, the cotangent drawn from
+/// N(0, 1); the results are on the CPU.
+OpResult run_case(const OpCase& c, DType dtype, Device device = {});
 
 }  // namespace duet::test

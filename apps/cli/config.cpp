@@ -297,7 +297,7 @@ const std::vector<Option>& options() {
        0,
        1e6},
       {"run", "threads", &C::threads, "cores to compute on (0: all)", {}, 0, 4096},
-      {"run", "device", &C::device, "auto, cpu, cuda or cuda:N", {}},
+      {"run", "device", &C::device, "auto, cpu, cuda, cuda:N, or simt (the CUDA kernels emulated on the CPU)", {}},
       {"run", "impl", &C::impl, "rows to run: OP=ROW,…, handwritten, library or ref", {}},
       {"run", "precision", &C::precision, "arithmetic", {"f32"}},
   };

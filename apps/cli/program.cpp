@@ -30,12 +30,4 @@ int run_program(const char* name, const std::function<int()>& body) {
   }
 }
 
-void check_device(const std::string& device) {
-  if (device == "auto" || device == "cpu") return;
-  if (device == "cuda" || device.starts_with("cuda:"))
-    fail<UsageError>("--device {}: this build has no CUDA rows; --device cpu runs everywhere",
-                     device);
-  fail<UsageError>("--device: '{}' is not one of auto, cpu, cuda, cuda:N", device);
-}
-
 }  // namespace duet

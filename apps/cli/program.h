@@ -11,7 +11,4 @@ inline constexpr int exit_failure = 1, exit_usage = 2, exit_data = 3, exit_inter
 /// Runs `body` and turns what it throws into one line on stderr and the exit status that fits.
 int run_program(const char* name, const std::function<int()>& body);
 
-/// UsageError for a device that this build does not run on.
-void check_device(const std::string& device);
-
 }  // namespace duet

@@ -14,10 +14,12 @@ void face_pixels(const Picture& picture, std::int64_t size, std::span<float> out
   std::copy_n(resized.data<float>(), resized.numel(), out.begin());
 }
 
-Model::Model(const Config& config) : Model(config, Build{DType::f32, {}, random_}) {}
+Model::Model(const Config& config, Device device)
+    : Model(config, Build{DType::f32, device, random_}) {}
 
 Model::Model(const Config& config, Build build)
-    : front_end_(front_end_of(config)),
+    : device_(build.device),
+      front_end_(front_end_of(config)),
       random_{static_cast<std::uint64_t>(config.seed), 0},
       network_(build, network_of(config)) {
   description.config = config;
@@ -27,10 +29,10 @@ Model::Model(const Config& config, Build build)
                                std::vector<double>(front_end_.channels(), 1)};
 }
 
-std::unique_ptr<Model> Model::load(const std::filesystem::path& path) {
+std::unique_ptr<Model> Model::load(const std::filesystem::path& path, Device device) {
   const Safetensors file = read_safetensors(path);
   const ModelDescription description = from_metadata(file.metadata, path.string());
-  auto model = std::make_unique<Model>(description.config);
+  auto model = std::make_unique<Model>(description.config, device);
   model->description = description;
   model->network_.load_state(file.tensors, path.string());
   return model;
@@ -51,16 +53,16 @@ Inputs Model::prepare(const RawInputs& raw) const {
   const NoGradScope no_grad;
   const Normalization& n = description.normalization;
   Inputs inputs;
-  if (sees_faces()) inputs.face = standardize(raw.faces, n.face_mean, n.face_std);
+  if (sees_faces()) inputs.face = standardize(raw.faces.to(device_), n.face_mean, n.face_std);
   if (hears_voices())
-    inputs.voice = standardize(voice_images(raw.waves), n.voice_mean, n.voice_std);
+    inputs.voice = standardize(voice_images(raw.waves.to(device_)), n.voice_mean, n.voice_std);
   return inputs;
 }
 
 Tensor Model::probabilities(const RawInputs& raw) {
   const NoGradScope no_grad;
   network_.set_mode(Mode::evaluation);
-  return softmax(forward(prepare(raw)));
+  return softmax(forward(prepare(raw))).to(Device{});
 }
 
 }  // namespace duet

@@ -28,23 +28,25 @@ struct Inputs {
 
 class Model {
  public:
-  /// A new network, its weights drawn under the configuration's seed.
-  explicit Model(const Config& config);
+  /// A new network on a device, its weights drawn under the configuration's seed.
+  explicit Model(const Config& config, Device device = {});
 
   /// The model of a file that `save` wrote.
-  static std::unique_ptr<Model> load(const std::filesystem::path& path);
+  static std::unique_ptr<Model> load(const std::filesystem::path& path, Device device = {});
   /// The network's tensors, and others of the caller's, with the description as metadata.
   void save(const std::filesystem::path& path, std::map<std::string, Tensor> others = {},
             std::map<std::string, std::string> other_metadata = {}) const;
 
   /// Images in 0 … 1 of the waves: what `Normalization` is measured on.
   Tensor voice_images(const Tensor& waves) const;
+  /// The network's inputs, on its device.
   Inputs prepare(const RawInputs& raw) const;
   /// Logits (N, classes), with history.
   Tensor forward(const Inputs& inputs) { return network_.forward(inputs.face, inputs.voice); }
-  /// (N, classes), in evaluation mode, without history.
+  /// (N, classes) on the CPU, in evaluation mode, without history.
   Tensor probabilities(const RawInputs& raw);
 
+  Device device() const { return device_; }
   bool sees_faces() const { return streams_of(description.config) != Streams::voice; }
   bool hears_voices() const { return streams_of(description.config) != Streams::face; }
 
@@ -59,6 +61,7 @@ class Model {
  private:
   Model(const Config& config, Build build);
 
+  Device device_;
   FrontEnd front_end_;
   RandomState random_;
   TwoStream network_;

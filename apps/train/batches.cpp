@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cmath>
 
-#include "engine/ops/augment.h"
 #include "kernels/base/parallel.h"
 
 namespace duet {
@@ -55,6 +54,16 @@ WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair
 }
 
 }  // namespace
+
+RawInputs augmented(const Batch& batch, Device device, std::uint64_t seed) {
+  const NoGradScope no_grad;
+  RawInputs raw{batch.raw.faces.to(device), batch.raw.waves.to(device)};
+  if (!batch.face_augmentations.empty())
+    raw.faces = augment_images(raw.faces, batch.face_augmentations);
+  if (!batch.voice_augmentations.empty())
+    raw.waves = augment_waves(raw.waves, batch.voice_augmentations, seed);
+  return raw;
+}
 
 Batches::Batches(Samples& samples, BatchPlan plan, int workers)
     : samples_(samples),
@@ -128,8 +137,6 @@ Batch Batches::read(std::int64_t index) const {
   batch.labels = Tensor::empty({n}, DType::i32);
   if (plan_.faces) batch.raw.faces = Tensor::empty({n, size, size, 3});
   if (plan_.voices) batch.raw.waves = Tensor::empty({n, samples});
-  std::vector<ImageAugmentation> face_augmentations;
-  std::vector<WaveAugmentation> voice_augmentations;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::size_t at = plan_.order[begin + i];
     const Pair& pair = (*plan_.pairs)[at];
@@ -139,19 +146,22 @@ Batch Batches::read(std::int64_t index) const {
       const Samples::Values pixels = samples_.face(pair.face);
       std::copy(pixels->begin(), pixels->end(),
                 batch.raw.faces.data<float>() + i * size * size * 3);
-      face_augmentations.push_back(draw_face_augmentation(plan_, at, size));
+      if (plan_.augment_faces)
+        batch.face_augmentations.push_back(draw_face_augmentation(plan_, at, size));
     }
     if (plan_.voices) {
       const Samples::Values clip = samples_.voice(pair.voice);
       std::copy(clip->begin(), clip->end(), batch.raw.waves.data<float>() + i * samples);
-      voice_augmentations.push_back(pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples)
-                                                     : WaveAugmentation{});
+      if (plan_.augment_voices)
+        batch.voice_augmentations.push_back(
+            pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples) : WaveAugmentation{});
     }
   }
-  if (plan_.faces && plan_.augment_faces)
-    batch.raw.faces = augment_images(batch.raw.faces, face_augmentations);
-  if (plan_.voices && plan_.augment_voices)
-    batch.raw.waves = augment_waves(batch.raw.waves, voice_augmentations, plan_.seed);
+  if (plan_.device == Device{}) {
+    batch.raw = augmented(batch, {}, plan_.seed);
+    batch.face_augmentations.clear();
+    batch.voice_augmentations.clear();
+  }
   return batch;
 }
 

@@ -9,11 +9,15 @@
 #include "apps/data/pairs.h"
 #include "apps/model/model.h"
 #include "apps/train/samples.h"
+#include "engine/ops/augment.h"
 
 namespace duet {
 
 struct Batch {
   RawInputs raw;
+  /// How `raw` is to be augmented; empty where it is not, or no longer.
+  std::vector<ImageAugmentation> face_augmentations;
+  std::vector<WaveAugmentation> voice_augmentations;
   Tensor labels;                   ///< (N) i32
   std::vector<std::size_t> pairs;  ///< indices into the plan's pairs
 };
@@ -26,6 +30,8 @@ struct BatchPlan {
   std::int64_t first_batch = 0;  ///< batches before it are passed over
   bool faces = true, voices = true;
   bool augment_faces = false, augment_voices = false;
+  /// Where the network runs: the CPU augments ahead, any other device at the step.
+  Device device;
   /// Augmentation is drawn under the seed, for each epoch and pair anew.
   std::uint64_t seed = 0, epoch = 0;
 
@@ -33,6 +39,9 @@ struct BatchPlan {
     return (static_cast<std::int64_t>(order.size()) + batch_size - 1) / batch_size;
   }
 };
+
+/// The batch's inputs on a device, augmented.
+RawInputs augmented(const Batch& batch, Device device, std::uint64_t seed);
 
 class Batches {
  public:

@@ -48,7 +48,7 @@ std::string used_rows() {
 
 void request_stop() { stop_requested = true; }
 
-Trainer::Trainer(const Config& config, RunFolder folder, Progress& progress)
+Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress& progress)
     : config_(config), folder_(std::move(folder)), progress_(progress) {
   pairs_ = run_pairs(config_, folder_, progress_);
   if (config_.pairing == "per-epoch" && config_.stream == "both")
@@ -57,7 +57,7 @@ Trainer::Trainer(const Config& config, RunFolder folder, Progress& progress)
     progress_.line(fmt::format("{:5} {} pairs: {}", split, pairs_of_split(pairs_, split).size(),
                                class_counts(pairs_, split)));
 
-  model_ = std::make_unique<Model>(config_);
+  model_ = std::make_unique<Model>(config_, device);
   model_->description.split_fingerprint = split_fingerprint(pairs_);
   samples_ = std::make_unique<Samples>(config_.size, model_->front_end(),
                                        static_cast<std::size_t>(config_.cache_mb) << 20);
@@ -85,7 +85,7 @@ Trainer::Trainer(const Config& config, RunFolder folder, Progress& progress)
     for (double n : counts)
       weights.push_back(static_cast<float>(
           static_cast<double>(pairs_of_split(pairs_, "train").size()) / (class_count * n)));
-    class_weights_ = Tensor::from(weights, {class_count});
+    class_weights_ = Tensor::from(weights, {class_count}, device);
   }
 }
 
@@ -127,7 +127,7 @@ void Trainer::resume() {
 
 void Trainer::save_checkpoint() {
   std::map<std::string, Tensor> tensors;
-  for (auto& [name, tensor] : adam_->state()) tensors["optimizer." + name] = tensor;
+  for (auto& [name, tensor] : adam_->state()) tensors["optimizer." + name] = tensor.to(Device{});
   const json j = {{"epoch", state_.epoch},
                   {"step_in_epoch", state_.step_in_epoch},
                   {"steps", state_.steps},
@@ -152,6 +152,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
   plan.voices = model_->hears_voices();
   plan.augment_faces = config_.augment_faces;
   plan.augment_voices = config_.augment_voices;
+  plan.device = model_->device();
   plan.seed = static_cast<std::uint64_t>(config_.seed);
   plan.epoch = static_cast<std::uint64_t>(state_.epoch);
   return plan;
@@ -231,14 +232,17 @@ bool Trainer::run_epoch() {
 void Trainer::train_step(const Batch& batch) {
   model_->network().set_mode(Mode::training);
   const std::uint64_t masks_drawn = model_->random().masks_drawn;
-  const Inputs inputs = model_->prepare(batch.raw);
+  const Device device = model_->device();
+  const Inputs inputs =
+      model_->prepare(augmented(batch, device, static_cast<std::uint64_t>(config_.seed)));
+  const Tensor labels = batch.labels.to(device);
   const Tensor logits = model_->forward(inputs);
   const Tensor loss =
-      softmax_cross_entropy(logits, batch.labels, class_weights_, config_.label_smoothing);
+      softmax_cross_entropy(logits, labels, class_weights_, config_.label_smoothing);
   loss.backward();
   const double norm = adam_->gradient_norm();
   if (!std::isfinite(loss.item()) || !std::isfinite(norm))
-    report_nonfinite(inputs, batch.labels, masks_drawn);
+    report_nonfinite(inputs, labels, masks_drawn);
   const double penalty =
       config_.l2 * (config_.l2_form == "half" ? 0.5 : 1.0) * sum_of_squares(penalized_);
   adam_->step();
@@ -248,8 +252,9 @@ void Trainer::train_step(const Batch& batch) {
   state_.penalty_sum += penalty * static_cast<double>(n);
   state_.norm_sum += norm * static_cast<double>(n);
   state_.seen += n;
+  const Tensor answers = logits.detach().to(Device{});
   for (std::int64_t i = 0; i < n; ++i) {
-    const float* row = logits.data<float>() + i * class_count;
+    const float* row = answers.data<float>() + i * class_count;
     state_.right +=
         std::max_element(row, row + class_count) - row == batch.labels.data<std::int32_t>()[i];
   }
@@ -317,7 +322,8 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   model_->network().set_mode(Mode::estimation);
   Batches batches(*samples_, std::move(plan), static_cast<int>(config_.workers));
   while (const std::optional<Batch> batch = batches.next())
-    model_->forward(model_->prepare(batch->raw));
+    model_->forward(model_->prepare(
+        augmented(*batch, model_->device(), static_cast<std::uint64_t>(config_.seed))));
   model_->network().set_mode(Mode::evaluation);
 }
 
@@ -371,7 +377,7 @@ void Trainer::end_epoch(double seconds, double waited) {
 }
 
 void Trainer::evaluate_best() {
-  const std::unique_ptr<Model> best = Model::load(folder_.model());
+  const std::unique_ptr<Model> best = Model::load(folder_.model(), model_->device());
   const Evaluation test = evaluate(*best, *samples_, pairs_, pairs_of_split(pairs_, "test"),
                                    static_cast<int>(config_.workers));
   write_file_atomically(folder_.evaluation(), to_json(test, "test", config_.stream,

@@ -20,7 +20,7 @@ class Trainer {
  public:
   /// The run's config.toml must be there; pairs are made unless pairs.csv is there, and training
   /// goes on from last.safetensors if that is there.
-  Trainer(const Config& config, RunFolder folder, Progress& progress);
+  Trainer(const Config& config, Device device, RunFolder folder, Progress& progress);
 
   enum class Outcome { finished, interrupted };
   /// Trains, saves, and, when finished, evaluates the best model on the test pairs.

@@ -15,11 +15,13 @@ struct BatchNormFunction {
   static constexpr const char* name = "batchnorm";
 
   static Tensor forward(Context& context, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                        const Tensor& mean, const Tensor& var, const BatchNormParams& params) {
+                        const Tensor& mean, const Tensor& var, const Tensor& running_mean,
+                        const Tensor& running_var, const BatchNormParams& params) {
     const BatchNormRow& row = select_row(batchnorm_rows(), params, x);
     Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
     OpExec exec(x.device());
-    row.forward(exec, params, x, weight, bias, mean, var, y);
+    row.forward(exec, params, x, weight, bias, mean, var, running_mean.view(), running_var.view(),
+                y);
     context.save({x, weight, mean, var});
     context.store(BatchNormCall{params, &row});
     return y;
@@ -34,38 +36,40 @@ struct BatchNormFunction {
     OpExec exec(x.device());
     row->backward(exec, params, x, grad_y, weight, context.saved(2), context.saved(3), grad_x,
                   grad_weight, grad_bias);
-    return {grad_x, grad_weight, grad_bias, {}, {}};
+    return {grad_x, grad_weight, grad_bias, {}, {}, {}, {}};
   }
 };
 
 Tensor batchnorm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
-                 const Tensor& var, double eps, bool training) {
+                 const Tensor& var, const BatchNormStatistics& running, BatchNormParams params) {
   const std::int64_t channels = x.dim(-1);
   for (const Tensor* t : {&weight, &bias, &mean, &var})
     require(t->shape() == Shape{channels},
             "[batchnorm] x has {} channels, a parameter has shape {}", channels,
             to_string(t->shape()));
   require_same_kind("batchnorm", "weight", x, weight);
-  const std::int64_t rows = x.numel() / channels;
-  require(!training || rows > 1, "[batchnorm] one value a channel has no variance: x has shape {}",
+  params.rows = x.numel() / channels;
+  params.channels = channels;
+  require(!params.training || params.rows > 1, "[batchnorm] one value a channel has no variance: x has shape {}",
           to_string(x.shape()));
-  return apply<BatchNormFunction>(x, weight, bias, mean, var,
-                                  BatchNormParams{rows, channels, eps, training});
+  return apply<BatchNormFunction>(x, weight, bias, mean, var, running.mean, running.var, params);
 }
 
 }  // namespace
 
 Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
-                          const Tensor& batch_mean, const Tensor& batch_var) {
+                          const BatchNormStatistics& statistics,
+                          const BatchNormStatistics& running, double momentum) {
   const auto or_new = [&](const Tensor& t) {
     return t ? t : Tensor::empty({x.dim(-1)}, x.dtype(), x.device());
   };
-  return batchnorm(x, weight, bias, or_new(batch_mean), or_new(batch_var), eps, true);
+  return batchnorm(x, weight, bias, or_new(statistics.mean), or_new(statistics.var), running,
+                   {.eps = eps, .training = true, .momentum = momentum});
 }
 
 Tensor batchnorm_inference(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                            const Tensor& mean, const Tensor& var) {
-  return batchnorm(x, weight, bias, mean, var, eps, false);
+  return batchnorm(x, weight, bias, mean, var, {}, {.eps = eps, .training = false});
 }
 
 }  // namespace duet

@@ -3,10 +3,17 @@
 
 namespace duet {
 
+/// Of each channel.
+struct BatchNormStatistics {
+  Tensor mean, var;  // (C)
+};
+
 /// Batch normalisation over the last dimension by the batch's own statistics; x (…, C), weight (C),
-/// bias (C). `batch_mean` and `batch_var` (C), the var biased, are written when they are defined.
+/// bias (C). Where they are defined, `statistics` (the var biased) are written and `running` (the var
+/// unbiased) move towards them by `momentum`.
 Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
-                          const Tensor& batch_mean, const Tensor& batch_var);
+                          const BatchNormStatistics& statistics = {},
+                          const BatchNormStatistics& running = {}, double momentum = 0.1);
 
 /// The same by given statistics.
 Tensor batchnorm_inference(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,

@@ -8,11 +8,17 @@
 
 namespace duet {
 
-enum class DeviceType : unsigned char { cpu };
+enum class DeviceType : unsigned char {
+  cpu,
+  simt,  ///< CUDA kernels run by the emulator on the CPU (kernels/simt), with memory of its own
+  cuda,
+};
 
 constexpr const char* to_string(DeviceType type) {
   switch (type) {
     case DeviceType::cpu: return "cpu";
+    case DeviceType::simt: return "simt";
+    case DeviceType::cuda: return "cuda";
   }
   return "?";
 }

@@ -12,4 +12,9 @@ int verbose() {
   return level;
 }
 
+std::optional<std::string> cuda_plugin() {
+  const char* text = std::getenv("DUET_CUDA_PLUGIN");
+  return text ? std::optional<std::string>(text) : std::nullopt;
+}
+
 }  // namespace duet::environment

@@ -9,8 +9,8 @@
 namespace duet {
 namespace {
 
-std::vector<const RowTable*>& tables() {
-  static std::vector<const RowTable*> all;
+std::vector<RowTable*>& tables() {
+  static std::vector<RowTable*> all;
   return all;
 }
 
@@ -23,15 +23,6 @@ Impl process_impl;
 thread_local std::optional<Impl> thread_impl;
 
 const Impl& current_impl() { return thread_impl ? *thread_impl : process_impl; }
-
-const RowTable& find_table(std::string_view op) {
-  std::vector<std::string> names;
-  for (const RowTable* table : RowTable::all()) {
-    if (table->op() == op) return *table;
-    names.push_back(table->op());
-  }
-  fail<UsageError>("[impl] no op is called '{}'; the ops are {}", op, fmt::join(names, ", "));
-}
 
 std::vector<std::string> row_names(const RowTable& table) {
   std::vector<std::string> names;
@@ -80,7 +71,7 @@ Impl Impl::parse(std::string_view text) {
       continue;
     }
     const std::string_view op = item.substr(0, equals), row = item.substr(equals + 1);
-    const std::vector<std::string> names = row_names(find_table(op));
+    const std::vector<std::string> names = row_names(RowTable::find(op));
     if (std::find(names.begin(), names.end(), row) == names.end())
       fail<UsageError>("[impl] {} has no row '{}'; its rows are {}", op, row,
                        fmt::join(names, ", "));
@@ -107,9 +98,18 @@ RowTable::RowTable(std::string op) : op_(std::move(op)) {
 
 std::vector<const RowTable*> RowTable::all() {
   const std::scoped_lock lock(table_mutex());
-  std::vector<const RowTable*> all = tables();
+  std::vector<const RowTable*> all(tables().begin(), tables().end());
   std::sort(all.begin(), all.end(), [](auto* a, auto* b) { return a->op() < b->op(); });
   return all;
+}
+
+RowTable& RowTable::find(std::string_view op) {
+  std::vector<std::string> names;
+  for (const RowTable* table : all()) names.push_back(table->op());
+  const std::scoped_lock lock(table_mutex());
+  for (RowTable* table : tables())
+    if (table->op() == op) return *table;
+  fail<UsageError>("[impl] no op is called '{}'; the ops are {}", op, fmt::join(names, ", "));
 }
 
 std::vector<std::string> RowTable::used() const {

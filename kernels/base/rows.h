@@ -87,6 +87,11 @@ class RowTable {
 
   /// All ops' tables, by name.
   static std::vector<const RowTable*> all();
+  /// The table of an op. Error when there is none.
+  static RowTable& find(std::string_view op);
+
+  /// Adds a row, which must be of this op's row type: for a plugin's.
+  virtual void append_copy(const RowInfo& row) = 0;
 
  protected:
   /// Index of the row to run, where `verdict(i)` is row i's answer.
@@ -116,8 +121,9 @@ class RowList final : public RowTable {
   const RowInfo& info(std::size_t i) const override { return rows_[i]; }
   const std::vector<Row>& rows() const { return rows_; }
 
-  /// Adds the rows of a library or device that was loaded later.
-  void append(Row row) { rows_.push_back(std::move(row)); }
+  void append_copy(const RowInfo& row) override {
+    rows_.push_back(static_cast<const Row&>(row));
+  }
 
   /// The row that runs a call. Throws UsageError, with each row's reason, when a forced row does
   /// not fit, and Error when no row fits.

@@ -16,11 +16,11 @@ struct BasicView {
   explicit operator bool() const { return data != nullptr; }
   std::int64_t numel() const { return shape.numel(); }
 
-  /// The elements as `T`, which must be the view's own type.
+  /// The elements as `T`, which must be the view's own type; null for a view without data.
   template <class T>
   auto as() const {
     using Element = std::conditional_t<std::is_const_v<Void>, const T, T>;
-    require(dtype == dtype_of<T>, "[view] elements are {}, not {}", to_string(dtype),
+    require(!data || dtype == dtype_of<T>, "[view] elements are {}, not {}", to_string(dtype),
             to_string(dtype_of<T>));
     return static_cast<Element*>(data);
   }

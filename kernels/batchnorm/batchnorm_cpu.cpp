@@ -31,7 +31,7 @@ std::vector<double> column_sums(const BatchNormParams& p, Workspace& workspace, 
 
 template <class T>
 void forward(Exec& exec, const BatchNormParams& p, const T* x, const T* weight, const T* bias,
-             T* mean, T* var, T* y) {
+             T* mean, T* var, const RunningStatistics<T>& running, T* y) {
   const std::int64_t channels = p.channels;
   if (p.training) {
     // The first row is subtracted, so that one pass loses no digits to a large mean.
@@ -47,6 +47,7 @@ void forward(Exec& exec, const BatchNormParams& p, const T* x, const T* weight, 
       const double shifted = sums[c] / p.rows;
       mean[c] = static_cast<T>(x[c] + shifted);
       var[c] = static_cast<T>(std::max(0.0, sums[channels + c] / p.rows - shifted * shifted));
+      running.follow(p, c, mean[c], var[c]);
     }
   }
   std::vector<T> scale(channels), offset(channels);
@@ -103,11 +104,11 @@ extern const BatchNormRow batchnorm_cpu = {
     {"cpu", RowKind::handwritten, DeviceType::cpu},
     [](const BatchNormParams&, DType dtype) { return any_floating(dtype); },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView weight, ConstView bias,
-       View mean, View var, View y) {
+       View mean, View var, View running_mean, View running_var, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         forward<T>(exec, p, x.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(), var.as<T>(),
-                   y.as<T>());
+                   RunningStatistics<T>{running_mean.as<T>(), running_var.as<T>()}, y.as<T>());
       });
     },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView grad_y, ConstView weight,

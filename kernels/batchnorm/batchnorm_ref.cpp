@@ -7,7 +7,7 @@ namespace {
 
 template <class T>
 void forward(const BatchNormParams& p, const T* x, const T* weight, const T* bias, T* mean, T* var,
-             T* y) {
+             const RunningStatistics<T>& running, T* y) {
   for (std::int64_t c = 0; c < p.channels; ++c) {
     if (p.training) {
       double sum = 0, squares = 0;
@@ -19,6 +19,7 @@ void forward(const BatchNormParams& p, const T* x, const T* weight, const T* bia
       }
       mean[c] = static_cast<T>(m);
       var[c] = static_cast<T>(squares / p.rows);
+      running.follow(p, c, mean[c], var[c]);
     }
     const double scale = weight[c] / std::sqrt(var[c] + p.eps);
     for (std::int64_t r = 0; r < p.rows; ++r)
@@ -57,11 +58,11 @@ extern const BatchNormRow batchnorm_ref = {
     {"ref", RowKind::ref, DeviceType::cpu},
     [](const BatchNormParams&, DType dtype) { return any_floating(dtype); },
     [](Exec&, const BatchNormParams& p, ConstView x, ConstView weight, ConstView bias, View mean,
-       View var, View y) {
+       View var, View running_mean, View running_var, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         forward<T>(p, x.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(), var.as<T>(),
-                   y.as<T>());
+                   RunningStatistics<T>{running_mean.as<T>(), running_var.as<T>()}, y.as<T>());
       });
     },
     [](Exec&, const BatchNormParams& p, ConstView x, ConstView grad_y, ConstView weight,

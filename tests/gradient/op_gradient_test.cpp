@@ -16,12 +16,13 @@ namespace {
 constexpr double step = 1e-5;
 
 /// Σ y · cotangent with element i of input k moved by `delta`.
-double loss_at(const OpCase& c, const Tensor& cotangent, std::size_t k, std::int64_t i,
-               double delta) {
+double loss_at(const OpCase& c, Device device, const Tensor& cotangent, std::size_t k,
+               std::int64_t i, double delta) {
   const NoGradScope no_grad;
   std::vector<Tensor> inputs = draw_inputs(c, DType::f64);
   inputs[k].data<double>()[i] += delta;
-  const Tensor y = c.run(inputs);
+  for (Tensor& input : inputs) input = input.to(device);
+  const Tensor y = c.run(inputs).to(Device{});
   double loss = 0;
   for (std::int64_t j = 0; j < y.numel(); ++j)
     loss += y.data<double>()[j] * cotangent.data<double>()[j];
@@ -33,12 +34,13 @@ double loss_at(const OpCase& c, const Tensor& cotangent, std::size_t k, std::int
 TEST_CASE("gradients: every row that takes float64 agrees with central differences") {
   int checked = 0;
   for (const OpCase& c : op_cases()) {
-    const RowTable& table = table_of(c.op);
+    const RowTable& table = RowTable::find(c.op);
     for (std::size_t r = 0; r < table.size(); ++r) {
       const ImplScope forced(fmt::format("{}={}", c.op, table.info(r).name));
+      const Device device{table.info(r).device, 0};
       OpResult result;
       try {
-        result = run_case(c, DType::f64);
+        result = run_case(c, DType::f64, device);
       } catch (const UsageError&) {
         continue;
       }
@@ -52,7 +54,9 @@ TEST_CASE("gradients: every row that takes float64 agrees with central differenc
         const std::int64_t stride = std::max<std::int64_t>(1, grad.numel() / 60);
         for (std::int64_t i = 0; i < grad.numel(); i += stride) {
           const double numeric =
-              (loss_at(c, cotangent, k, i, step) - loss_at(c, cotangent, k, i, -step)) / (2 * step);
+              (loss_at(c, device, cotangent, k, i, step) -
+               loss_at(c, device, cotangent, k, i, -step)) /
+              (2 * step);
           largest = std::max(largest, std::abs(grad.data<double>()[i]));
           error = std::max(error, std::abs(numeric - grad.data<double>()[i]));
         }
