@@ -8,11 +8,13 @@
 
 namespace duet {
 
-enum class DeviceType : unsigned char { cpu };
+enum class DeviceType : unsigned char { cpu, simt, cuda };
 
 constexpr const char* to_string(DeviceType type) {
   switch (type) {
     case DeviceType::cpu: return "cpu";
+    case DeviceType::simt: return "simt";
+    case DeviceType::cuda: return "cuda";
   }
   return "?";
 }
