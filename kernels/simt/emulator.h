@@ -1,0 +1,141 @@
+#pragma once
+/// Runs a grid of CUDA threads on one core of the CPU. A thread is a fiber; the blocks of a grid
+/// run one after the other, in random order; within a block, threads take turns at barriers and
+/// warp operations. The order is drawn from a seed, so that what fails can be repeated.
+///
+/// Whichever thread of the host launches: one at a time, the others wait.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "kernels/base/exec.h"
+#include "kernels/simt/site.h"
+#include "kernels/simt/vector_types.h"
+
+namespace duet::simt {
+
+/// The seed of all launches from now on (1, or what DUET_SIMT_SEED says, at the start). Launches
+/// are counted from here, and each draws its order from the seed and its number.
+void set_seed(std::uint64_t seed);
+
+/// Who goes on when a thread waits. Threads that are picked uniformly keep all warps in step and
+/// never show a hazard between two rounds of a loop; `sticky` runs a warp as far as it can go
+/// before another starts. `mixed`, the default, draws for each block: sticky (1/2), leaving a warp
+/// with chance 1/16 (1/4), uniform (1/4). Lanes within a warp come in random order always.
+enum class Schedule : unsigned char { mixed, sticky, uniform };
+void set_schedule(Schedule schedule);
+
+/// Since the start of the program.
+struct Statistics {
+  std::uint64_t launches = 0, blocks = 0, threads = 0;
+  std::uint64_t switches = 0, barriers = 0, warp_operations = 0;
+};
+Statistics statistics();
+
+// ---- What the dialect stands on. The rest of this file is called from kernels.
+
+/// The running thread's threadIdx, and the rest of its built-in variables.
+extern const uint3* current_thread;
+extern uint3 current_block;
+extern dim3 current_block_extent;
+extern dim3 current_grid_extent;
+
+/// Position of the running thread in its warp.
+unsigned lane();
+
+/// One for each SIMT_SHARED in the source and each instance of the template around it.
+struct SharedSlot {
+  std::uint64_t block = 0;
+  void* object = nullptr;
+};
+/// The running block's object: of exactly this size, filled with NaN.
+void* shared_object(SharedSlot& slot, std::size_t bytes, const char* name, Site site);
+void* dynamic_shared();
+
+/// Waits for all threads of the block; returns how many came with a true predicate.
+int block_barrier(bool predicate, Site site);
+/// Wait for the lanes in `mask`, the running one among them; lanes that have returned do not count.
+void warp_barrier(unsigned mask, Site site);
+/// The value that lane `source` came with; 0xFF bytes where it takes no part.
+std::uint64_t warp_shuffle(unsigned mask, std::uint64_t value, int source, Site site);
+/// A bit for each lane that came with a true predicate.
+unsigned warp_ballot(unsigned mask, bool predicate, Site site);
+/// The registers of mma.h; all 32 lanes must come.
+void warp_mma_tf32(float* d, const unsigned* a, const unsigned* b, Site site);
+void warp_mma_bf16(float* d, const unsigned* a, const unsigned* b, Site site);
+
+/// Orders memory accesses between blocks, for the race detector.
+void memory_fence();
+
+/// A copy of 16 bytes under way; `from` null means zeros.
+struct AsyncCopy {
+  void* to = nullptr;
+  const void* from = nullptr;
+};
+/// Checks the addresses and notes the copy.
+void async_issue(void* to, const void* from, bool predicate, Site site);
+void async_commit();
+/// The next copy that a wait for all but the last `groups_under_way` groups delivers; `to` is null
+/// when there are no more.
+AsyncCopy async_deliver(int groups_under_way);
+
+/// The stream of a launch, and where in the source it stands.
+struct LaunchStream {
+  LaunchStream(const Stream& s, Site at = Site::here()) : stream(s), site(at) {}
+  Stream stream;
+  Site site;
+};
+
+struct GridLaunch {
+  const void* kernel;
+  Site site;
+  dim3 grid, block;
+  std::size_t dynamic_shared_bytes;
+  void (*body)(const void* arguments);
+  const void* arguments;
+  /// The arguments that are pointers (null stands for one that is none).
+  const void* const* pointers;
+  int pointer_count;
+};
+void run_grid(const GridLaunch& launch);
+
+template <class T>
+const void* pointer_argument(const T& value) {
+  if constexpr (std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>>)
+    return value;
+  else
+    return nullptr;
+}
+
+/// Runs `grid` blocks of `block` threads; the work is done on return. Throws Error, which names the
+/// kernel, the block, the seed and the lines at fault.
+template <class... Parameters, class... Arguments>
+void launch(LaunchStream at, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+            std::size_t dynamic_shared_bytes, Arguments&&... arguments) {
+  static_assert(sizeof...(Parameters) == sizeof...(Arguments),
+                "a launch gives as many arguments as the kernel takes");
+  static_assert((std::is_trivially_copyable_v<Parameters> && ...),
+                "kernel parameters are copied to the device byte by byte");
+  struct Call {
+    void (*kernel)(Parameters...);
+    std::tuple<Parameters...> arguments;
+  };
+  const Call call{kernel, std::tuple<Parameters...>(std::forward<Arguments>(arguments)...)};
+  const auto pointers = std::apply(
+      [](const auto&... values) {
+        return std::array<const void*, sizeof...(Parameters) + 1>{pointer_argument(values)...};
+      },
+      call.arguments);
+  run_grid({reinterpret_cast<const void*>(kernel), at.site, grid, block, dynamic_shared_bytes,
+            [](const void* c) {
+              const Call& made = *static_cast<const Call*>(c);
+              std::apply(made.kernel, made.arguments);
+            },
+            &call, pointers.data(), sizeof...(Parameters)});
+}
+
+}  // namespace duet::simt

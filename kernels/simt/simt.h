@@ -1,0 +1,38 @@
+#pragma once
+/// The dialect in which the kernels are written: ordinary CUDA C++ and the few names below. nvcc
+/// makes the `cuda.*` rows of it; any other compiler makes the `simt.*` rows, which the emulator
+/// (emulator.h) runs on the CPU. A kernel file includes this header and no other of this folder.
+///
+///   SIMT_SHARED(tile, float[2][8][68]);    // shared memory of the block; starts at 16 bytes
+///   SIMT_DYNAMIC_SHARED(float, scratch);   // the launch's dynamic shared memory, a `float*`
+///   simt::launch(exec.stream, kernel, grid, block, dynamic_shared_bytes, arguments...);
+///   simt::bf16                             // static_cast to and from float
+///   simt::pack_bf16(low, high)             // two floats, rounded, in one register
+///   simt::to_tf32(f)                       // rounded to nearest, ties away; as a register
+///   simt::mma_m16n8k8_tf32(d, a, b)        // d += a b by one warp; the layouts are in mma.h
+///   simt::mma_m16n8k16_bf16(d, a, b)
+///   simt::cp_async16(to, from, predicate)  // 16 bytes, global to shared; zeros if not predicate
+///   simt::cp_async_commit()
+///   simt::cp_async_wait<N>()               // until N of this thread's groups are under way
+///   SIMT_ROW("naive")                      // "cuda.naive" or "simt.naive"
+///   simt::device_type                      // of such a row
+///
+/// There is no <<<>>>, no texture, no cooperative group, no wgmma and no TMA.
+
+#if defined(__CUDACC__)
+#include "kernels/simt/nvcc.h"
+#define SIMT_ROW(name) "cuda." name
+#else
+#include "kernels/simt/dialect.h"
+#define SIMT_ROW(name) "simt." name
+#endif
+
+namespace duet::simt {
+
+#if defined(__CUDACC__)
+inline constexpr DeviceType device_type = DeviceType::cuda;
+#else
+inline constexpr DeviceType device_type = DeviceType::simt;
+#endif
+
+}  // namespace duet::simt
