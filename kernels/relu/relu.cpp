@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const ReluRow relu_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const ReluRow relu_cpu, relu_ref;
+#endif
 
 RowList<ReluRow>& relu_rows() {
-  static RowList<ReluRow> rows("relu", {relu_cpu, relu_ref});
+  static RowList<ReluRow> rows("relu", {
+#if !DUET_CUDA_PLUGIN
+    relu_cpu, relu_ref,
+#endif
+        relu_cuda,
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = relu_rows();
