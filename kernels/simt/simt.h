@@ -14,11 +14,15 @@
 ///   simt::cp_async16(to, from, predicate)  // 16 bytes, global to shared; zeros if not predicate
 ///   simt::cp_async_commit()
 ///   simt::cp_async_wait<N>()               // until N of this thread's groups are under way
+///   simt::for_each(stream, count, body)    // body(i) for 0 … count-1; a struct whose operator()
+///   is
+///                                          // DUET_HOST_DEVICE serves the CPU as well
 ///   SIMT_ROW("naive")                      // "cuda.naive" or "simt.naive"
 ///   simt::device_type                      // of such a row
 ///
 /// There is no <<<>>>, no texture, no cooperative group, no wgmma and no TMA.
 
+#include "kernels/base/host_device.h"
 #if defined(__CUDACC__)
 #include "kernels/simt/nvcc.h"
 #define SIMT_ROW(name) "cuda." name
@@ -34,5 +38,20 @@ inline constexpr DeviceType device_type = DeviceType::cuda;
 #else
 inline constexpr DeviceType device_type = DeviceType::simt;
 #endif
+
+inline constexpr int for_each_threads = 256;
+
+template <class Body>
+__global__ void for_each_kernel(std::int64_t count, Body body) {
+  const std::int64_t i = blockIdx.x * std::int64_t{for_each_threads} + threadIdx.x;
+  if (i < count) body(i);
+}
+
+template <class Body>
+void for_each(LaunchStream at, std::int64_t count, Body body) {
+  if (count == 0) return;
+  const auto blocks = static_cast<unsigned>((count + for_each_threads - 1) / for_each_threads);
+  launch(at, for_each_kernel<Body>, dim3(blocks), dim3(for_each_threads), 0, count, body);
+}
 
 }  // namespace duet::simt
