@@ -18,6 +18,9 @@
 using namespace duet;
 using namespace duet::test;
 
+/// ThreadSanitizer would wait a second for other threads at the end of each program.
+extern "C" const char* __tsan_default_options() { return "atexit_sleep_ms=0"; }
+
 namespace {
 
 constexpr int found_status = 66;
