@@ -616,27 +616,34 @@ void run_block() {
   std::for_each(shared_objects, shared_objects + shared_object_count, finish);
 }
 
+/// Throws with the kernel's name, which is looked up only then.
+template <class... Args>
+[[noreturn]] void refuse(const GridLaunch& launch, fmt::format_string<Args...> message,
+                         Args&&... args) {
+  fail("{}: {}", launch_text(launch), fmt::format(message, std::forward<Args>(args)...));
+}
+
 void check_limits(const GridLaunch& launch) {
   const dim3 g = launch.grid, b = launch.block;
   const std::uint64_t size = std::uint64_t{b.x} * b.y * b.z;
-  require(size >= 1 && size <= max_threads && b.z <= max_block_z && b.x <= max_threads &&
-              b.y <= max_threads,
-          "{}: a block of ({}, {}, {}) threads; 1 to {} are possible, at most {} in z",
-          launch_text(launch), b.x, b.y, b.z, max_threads, max_block_z);
-  require(g.x >= 1 && g.y >= 1 && g.z >= 1 && g.x <= max_grid_x && g.y <= max_grid_yz &&
-              g.z <= max_grid_yz,
-          "{}: a grid of ({}, {}, {}) blocks; 1 to {} are possible in x, to {} in y and z",
-          launch_text(launch), g.x, g.y, g.z, max_grid_x, max_grid_yz);
-  require(launch.dynamic_shared_bytes <= max_shared,
-          "{}: {} bytes of dynamic shared memory; an H100 gives a block {} at most",
-          launch_text(launch), launch.dynamic_shared_bytes, max_shared);
+  if (size < 1 || size > max_threads || b.x > max_threads || b.y > max_threads || b.z > max_block_z)
+    refuse(launch, "a block of ({}, {}, {}) threads; 1 to {} are possible, at most {} in z", b.x,
+           b.y, b.z, max_threads, max_block_z);
+  if (g.x < 1 || g.y < 1 || g.z < 1 || g.x > max_grid_x || g.y > max_grid_yz || g.z > max_grid_yz)
+    refuse(launch, "a grid of ({}, {}, {}) blocks; 1 to {} are possible in x, to {} in y and z",
+           g.x, g.y, g.z, max_grid_x, max_grid_yz);
+  if (launch.dynamic_shared_bytes > max_shared)
+    refuse(launch, "{} bytes of dynamic shared memory; an H100 gives a block {} at most",
+           launch.dynamic_shared_bytes, max_shared);
   for (int i = 0; i < launch.pointer_count; ++i) {
     if (!launch.pointers[i]) continue;
     const PointerKind kind = classify(launch.pointers[i]);
-    require(kind == PointerKind::live, "{}: argument {} ({}) {}", launch_text(launch), i + 1,
-            launch.pointers[i],
-            kind == PointerKind::freed ? "points into device memory that has been freed"
-                                       : "is a host pointer; a kernel reaches device memory only");
+    if (kind == PointerKind::freed)
+      refuse(launch, "argument {} ({}) points into device memory that has been freed", i + 1,
+             launch.pointers[i]);
+    if (kind == PointerKind::host)
+      refuse(launch, "argument {} ({}) is a host pointer; a kernel reaches device memory only",
+             i + 1, launch.pointers[i]);
   }
 }
 
@@ -707,9 +714,8 @@ void finish_launch(const GridLaunch& launch) {
     throw Error(message);
   }
   for (int i = 0; i < launch.pointer_count; ++i)
-    require(!launch.pointers[i] || gap_is_intact(launch.pointers[i]),
-            "{}: a thread has written behind the end of the buffer of argument {}",
-            launch_text(launch), i + 1);
+    if (launch.pointers[i] && !gap_is_intact(launch.pointers[i]))
+      refuse(launch, "a thread has written behind the end of the buffer of argument {}", i + 1);
 }
 
 }  // namespace
