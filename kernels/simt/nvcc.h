@@ -15,7 +15,7 @@
 #endif
 
 #define SIMT_SHARED(name, ...) \
-  __shared__ __align__(16)::duet::simt::Identity<__VA_ARGS__>::type name
+  __shared__ __align__(16) typename ::duet::simt::Identity<__VA_ARGS__>::type name
 #define SIMT_DYNAMIC_SHARED(T, name)                                        \
   extern __shared__ __align__(16) unsigned char duet_simt_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(duet_simt_dynamic_shared)
