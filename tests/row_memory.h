@@ -6,8 +6,6 @@
 
 #include "engine/device.h"
 
-namespace test {
-
 /// The row's operands and its scratch memory. All of it is filled with bytes that read as NaN, so
 /// that a row which counts on zeroed memory, or leaves a result out, is found out.
 class RowMemory final : public duet::Workspace {
@@ -57,5 +55,3 @@ class RowMemory final : public duet::Workspace {
   duet::Stream stream_;
   std::vector<void*> blocks_;
 };
-
-}  // namespace test

@@ -96,7 +96,7 @@ TEST_CASE("adam: every row equals the reference on many elements") {
       using T = decltype(zero);
       for (T& x : std::span(v.view().as<T>(), count)) x *= x;
     });
-    test::RowMemory memory(row);
+    RowMemory memory(row);
     Exec exec = memory.exec();
     test::Array* const arrays[] = {&w, &g, &m, &v};
     char* on_device[4];
@@ -218,7 +218,7 @@ TEST_CASE("sum_of_squares: every row, over several tensors and sizes") {
 TEST_CASE("sum_of_squares: arrays at any address, and no array") {
   for (const SumOfSquaresRow& row : sum_of_squares_rows().rows()) {
     CAPTURE(row.name);
-    test::RowMemory memory(row);
+    RowMemory memory(row);
     Exec exec = memory.exec();
     const float* x = memory.put(std::vector<float>(50'000, 3));
     double* y = memory.allocate_array<double>(1);

@@ -29,7 +29,7 @@ TEST_CASE_TEMPLATE("nonfinite: every row counts NaN and both infinities, nothing
           expected += bad;
           x[start + i] = bad ? odd[i % 3] : fine[i % 5];
         }
-        test::RowMemory memory(row);
+        RowMemory memory(row);
         Exec exec = memory.exec();
         auto* y = memory.allocate_array<std::int32_t>(1);
         row.forward(exec, {count}, {memory.put(x) + start, {count}, dtype_of<T>},

@@ -19,7 +19,7 @@ template <class T>
 std::vector<T> run(const StandardizeRow& row, const StandardizeParams& p,
                    const std::vector<double>& mean, const std::vector<double>& std,
                    const std::vector<T>& x, Place place) {
-  test::RowMemory memory(row);
+  RowMemory memory(row);
   Exec exec = memory.exec();
   const Shape shape{p.count, p.channels};
   T *from = nullptr, *to = nullptr;
