@@ -14,9 +14,13 @@
 ///   simt::cp_async16(to, from, predicate)  // 16 bytes, global to shared; zeros if not predicate
 ///   simt::cp_async_commit()
 ///   simt::cp_async_wait<N>()               // until N of this thread's groups are under way
-///   simt::for_each(stream, count, body)    // body(i) for 0 … count-1; a struct whose operator()
-///   is
-///                                          // DUET_HOST_DEVICE serves the CPU as well
+///   simt::for_each(stream, count, body)    // body(i) for 0 … count-1; a struct with a
+///                                          // DUET_HOST_DEVICE operator() serves the CPU too
+///   simt::upload(exec, values)             // a span or vector of the host's, in workspace memory
+///   simt::load_pack(p), simt::store_pack(p, pack)    // 16 bytes: a Pack<T>, elements in `at`
+///   simt::takes_packs(p)                   // whether p is aligned to them
+///   simt::block_sum(value), simt::block_max(value), simt::block_reduce(value, combine)
+///   simt::entry_of_block(table, count)     // many arrays in one launch: the block's own
 ///   SIMT_ROW("naive")                      // "cuda.naive" or "simt.naive"
 ///   simt::device_type                      // of such a row
 ///
@@ -30,6 +34,10 @@
 #include "kernels/simt/dialect.h"
 #define SIMT_ROW(name) "simt." name
 #endif
+#include "kernels/simt/block_reduce.h"
+#include "kernels/simt/block_table.h"
+#include "kernels/simt/pack.h"
+#include "kernels/simt/upload.h"
 
 namespace duet::simt {
 
