@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
+#include <filesystem>
 
 #include "kernels/base/environment.h"
 #include "kernels/simt/device.h"
@@ -58,8 +58,17 @@ struct Plugin {
   std::string why;
 };
 
+/// What DUET_CUDA_PLUGIN says, the file beside the program, or else wherever the system finds it.
+std::string plugin_path() {
+  if (const auto given = environment::cuda_plugin()) return *given;
+  std::error_code error;
+  const auto beside =
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path() / plugin_name;
+  return std::filesystem::exists(beside, error) ? beside.string() : plugin_name;
+}
+
 Plugin open_plugin() {
-  const std::string path = environment::cuda_plugin().value_or(plugin_name);
+  const std::string path = plugin_path();
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return {nullptr, dlerror()};
   using Entry = const DeviceApi* (*)();

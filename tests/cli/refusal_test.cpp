@@ -278,9 +278,6 @@ TEST_CASE("refused: options and configurations that are wrong") {
   check_refused(attempt({"--impl", "conv2d=nonsense"}), 2, {"nonsense", "conv2d", "ref"});
   check_refused(attempt({"--impl", "telepathy=ref"}), 2, {"telepathy"});
   check_refused(attempt({"--precision", "f8"}), 2, {"--precision", "f32"});
-  const Ended cuda = attempt({"--device", "cuda"});
-  check_refused(cuda, 2, {"--device cuda", "--device cpu"});
-  CHECK(lines_of(cuda.err).size() == 1);
   check_refused(attempt({"--device", "abacus"}), 2, {"abacus", "cuda:N"});
   check_refused(train_mm({"--out", run.string()}), 2, {"--faces", "--demo"});
   check_refused(train_mm({}), 2, {"--out", "--resume"});
@@ -305,7 +302,6 @@ TEST_CASE("refused: options and configurations that are wrong") {
   check_refused(infer_mm({}), 2, {"MODEL"});
   check_refused(infer_mm({model(), "--face", a_face().string()}), 2, {"--voice"});
   check_refused(infer_mm({model(), "--voice", a_voice().string()}), 2, {"--face"});
-  check_refused(infer_mm({model(), "--describe", "--device", "cuda"}), 2, {"--device cpu"});
   check_refused(infer_mm({model(), "--describe", "--impl", "conv2d=nonsense"}), 2, {"nonsense"});
 }
 
