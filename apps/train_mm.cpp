@@ -130,7 +130,8 @@ int train(const CommandLine& line) {
   if (!device.note.empty()) progress.line(device.note);
   progress.line(fmt::format("duet {}, device {}, {} threads, run {}", DUET_VERSION,
                             describe(device.device), thread_count(), folder.path.string()));
-  if (prepare(line, config, device.device, folder, progress)->run() == Trainer::Outcome::finished) return 0;
+  if (prepare(line, config, device.device, folder, progress)->run() == Trainer::Outcome::finished)
+    return 0;
   std::fputs(
       fmt::format("train_mm: stopped; --resume {} continues\n", folder.path.string()).c_str(),
       stderr);

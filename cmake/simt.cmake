@@ -6,6 +6,8 @@
 #
 # The last two cannot be had in a build that is sanitized itself.
 
+include(CheckLinkerFlag)
+
 # duet_simt_flavour(FLAVOUR): makes the targets duet_simt_options_FLAVOUR (how to compile and link) and duet_simt_FLAVOUR
 # (the objects of the emulator). Flavours are made when they are first asked for.
 function(duet_simt_flavour flavour)
@@ -29,6 +31,12 @@ function(duet_simt_flavour flavour)
   if(sanitizers)
     target_compile_options(${options} INTERFACE -O1 -g ${sanitizers} -fno-omit-frame-pointer)
     target_link_options(${options} INTERFACE ${sanitizers})
+    # GNU ld gives an inline function that two files share to the debug information of both, and then libbacktrace, which
+    # writes the reports, finds no lines for one of the files.
+    check_linker_flag(CXX -fuse-ld=gold DUET_HAS_GOLD)
+    if(DUET_HAS_GOLD)
+      target_link_options(${options} INTERFACE -fuse-ld=gold)
+    endif()
   endif()
 
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/simt/*.cpp")

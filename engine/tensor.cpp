@@ -26,10 +26,10 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor result = empty(shape, dtype, device);
-  check_device_call("fill", device,
-                    device_api(device.type)
-                        .fill(device_stream(device), result.view().data, 0,
-                              shape.numel() * size_of(dtype)));
+  check_device_call(
+      "fill", device,
+      device_api(device.type)
+          .fill(device_stream(device), result.view().data, 0, shape.numel() * size_of(dtype)));
   return result;
 }
 
@@ -48,8 +48,8 @@ double Tensor::item() const {
   require(defined() && numel() == 1, "[tensor] item() is for one element, this has {}",
           defined() ? numel() : 0);
   const Tensor host = to(Device{});
-  return dispatch_any(
-      dtype(), [&](auto zero) { return static_cast<double>(*host.data<decltype(zero)>()); });
+  return dispatch_any(dtype(),
+                      [&](auto zero) { return static_cast<double>(*host.data<decltype(zero)>()); });
 }
 
 Tensor Tensor::alias(const Shape& shape) const {
@@ -105,7 +105,8 @@ Tensor Tensor::to(Device device) const {
 }
 
 void Tensor::require_on_cpu() const {
-  require(device() == Device{}, "[tensor] the elements are on {}, the CPU reads its own; use to(Device{{}})",
+  require(device() == Device{},
+          "[tensor] the elements are on {}, the CPU reads its own; use to(Device{{}})",
           to_string(device().type));
 }
 

@@ -20,7 +20,8 @@ Tensor BatchNorm::forward(const Tensor& x) {
     return batchnorm_inference(x, weight_, bias_, eps_, running_mean_, running_var_);
 
   if (mode() == Mode::training)
-    return batchnorm_training(x, weight_, bias_, eps_, {}, {running_mean_, running_var_}, momentum_);
+    return batchnorm_training(x, weight_, bias_, eps_, {}, {running_mean_, running_var_},
+                              momentum_);
 
   const std::int64_t channels = x.dim(-1);
   const BatchNormStatistics batch{Tensor::empty({channels}, x.dtype(), x.device()),

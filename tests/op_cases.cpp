@@ -15,6 +15,7 @@
 #include "engine/ops/softmax_cross_entropy.h"
 #include "engine/ops/unary.h"
 #include "kernels/base/philox.h"
+#include "layers/fusion/fusion.h"
 
 namespace duet::test {
 namespace {
@@ -55,6 +56,23 @@ OpCase reduction(const char* name, Tensor (*f)(const Tensor&, int), Shape x, int
   return {"reduce", name, {x}, [=](const Inputs& in) { return f(in[0], dimension); }, x[dimension]};
 }
 
+/// Σ y · weights, worked out on the CPU without any row: y alone is under test.
+struct WeightedSum {
+  static constexpr const char* name = "weighted_sum";
+
+  static Tensor forward(Context& context, const Tensor& y, const Tensor& weights) {
+    context.save({y, weights});
+    const Tensor a = y.to(Device{}).to(DType::f64), b = weights.to(DType::f64);
+    double sum = 0;
+    for (std::int64_t i = 0; i < a.numel(); ++i) sum += a.data<double>()[i] * b.data<double>()[i];
+    return Tensor::full({}, sum, DType::f64);
+  }
+
+  static Gradients backward(Context& context, const Tensor&) {
+    return {context.saved(1).to(context.saved(0).device()), {}};
+  }
+};
+
 Tensor labels_for(std::int64_t n, std::int64_t classes, Device device) {
   std::vector<std::int32_t> labels(n);
   for (std::int64_t i = 0; i < n; ++i) labels[i] = static_cast<std::int32_t>(i * 5 % classes);
@@ -66,20 +84,33 @@ OpCase cross_entropy(const char* name, bool weighted, double smoothing) {
           name,
           {{6, 3}},
           [=](const Inputs& in) {
-            const Tensor weights =
-                weighted ? Tensor::from(std::vector<double>{0.5, 2, 1.25}, {3})
-                                .to(in[0].dtype())
-                                .to(in[0].device())
-                         : Tensor();
-            return softmax_cross_entropy(in[0], labels_for(6, 3, in[0].device()), weights, smoothing);
+            const Tensor weights = weighted ? Tensor::from(std::vector<double>{0.5, 2, 1.25}, {3})
+                                                  .to(in[0].dtype())
+                                                  .to(in[0].device())
+                                            : Tensor();
+            return softmax_cross_entropy(in[0], labels_for(6, 3, in[0].device()), weights,
+                                         smoothing);
           },
           18};
+}
+
+OpCase fusion_case(const std::string& fusion) {
+  const Shape map = {2, 3, 3, 5};
+  return {fusion_op(fusion),
+          "fusion " + fusion,
+          {map, map},
+          [=](const Inputs& in) {
+            RandomState random{.seed = 1};
+            Build build{.dtype = in[0].dtype(), .device = in[0].device(), .random = random};
+            return make_fusion(fusion, build, {map[3], map[1], map[2]})->forward(in[0], in[1]);
+          },
+          8};
 }
 
 }  // namespace
 
 std::vector<OpCase> op_cases() {
-  return {
+  std::vector<OpCase> cases = {
       conv("3x3 pad 1", {2, 6, 5, 3}, {4, 3, 3, 3}, {1, 1, 1, 1}, false),
       conv("3x3 pad 1, 16 channels", {2, 9, 8, 16}, {16, 3, 3, 16}, {1, 1, 1, 1}, false),
       conv("3x3 pad 1, 17 to 35 channels, bias", {1, 7, 10, 17}, {35, 3, 3, 17}, {1, 1, 1, 1},
@@ -163,6 +194,9 @@ std::vector<OpCase> op_cases() {
       cross_entropy("class weights", true, 0),
       cross_entropy("class weights, label smoothing", true, 0.1),
   };
+  for (const std::string& fusion : fusion_names())
+    if (!fusion_op(fusion).empty()) cases.push_back(fusion_case(fusion));
+  return cases;
 }
 
 std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device) {
@@ -184,8 +218,7 @@ OpResult run_case(const OpCase& c, DType dtype, Device device) {
   RandomSequence numbers(12, 0);
   std::vector<double> cotangent(y.numel());
   for (double& v : cotangent) v = static_cast<float>(numbers.normal());
-  const Tensor weights = Tensor::from(cotangent, y.shape()).to(dtype).to(device);
-  sum(y * weights).backward();
+  apply<WeightedSum>(y, Tensor::from(cotangent, y.shape()).to(dtype)).backward();
   OpResult result{y.detach().to(Device{}), {}};
   for (const Tensor& input : inputs) result.grads.push_back(input.grad().to(Device{}));
   return result;

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const AdamRow adam_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const AdamRow adam_cpu, adam_ref;
+#endif
 
 RowList<AdamRow>& adam_rows() {
-  static RowList<AdamRow> rows("adam", {adam_cpu, adam_ref});
+  static RowList<AdamRow> rows("adam", {
+    adam_cuda,
+#if !DUET_CUDA_PLUGIN
+        adam_cpu, adam_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = adam_rows();

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const AugmentImageRow augment_image_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const AugmentImageRow augment_image_ref;
+#endif
 
 RowList<AugmentImageRow>& augment_image_rows() {
-  static RowList<AugmentImageRow> rows("augment_image", {augment_image_ref});
+  static RowList<AugmentImageRow> rows("augment_image", {
+    augment_image_cuda,
+#if !DUET_CUDA_PLUGIN
+        augment_image_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = augment_image_rows();

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const AugmentWaveRow augment_wave_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const AugmentWaveRow augment_wave_ref;
+#endif
 
 RowList<AugmentWaveRow>& augment_wave_rows() {
-  static RowList<AugmentWaveRow> rows("augment_wave", {augment_wave_ref});
+  static RowList<AugmentWaveRow> rows("augment_wave", {
+    augment_wave_cuda,
+#if !DUET_CUDA_PLUGIN
+        augment_wave_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = augment_wave_rows();

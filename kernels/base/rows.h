@@ -121,9 +121,7 @@ class RowList final : public RowTable {
   const RowInfo& info(std::size_t i) const override { return rows_[i]; }
   const std::vector<Row>& rows() const { return rows_; }
 
-  void append_copy(const RowInfo& row) override {
-    rows_.push_back(static_cast<const Row&>(row));
-  }
+  void append_copy(const RowInfo& row) override { rows_.push_back(static_cast<const Row&>(row)); }
 
   /// The row that runs a call. Throws UsageError, with each row's reason, when a forced row does
   /// not fit, and Error when no row fits.

@@ -2,20 +2,25 @@
 
 namespace duet {
 
+extern const Conv2dRow conv2d_cuda_implicit_gemm, conv2d_cuda_naive;
+#if !DUET_CUDA_PLUGIN
 extern const Conv2dRow conv2d_cpu_winograd;
 #if DUET_HAVE_ONEDNN
 extern const Conv2dRow conv2d_onednn;
 #endif
-extern const Conv2dRow conv2d_cpu;
-extern const Conv2dRow conv2d_ref;
+extern const Conv2dRow conv2d_cpu, conv2d_ref;
+#endif
 
 RowList<Conv2dRow>& conv2d_rows() {
   static RowList<Conv2dRow> rows("conv2d", {
-    conv2d_cpu_winograd,
+    conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
+#if !DUET_CUDA_PLUGIN
+        conv2d_cpu_winograd,
 #if DUET_HAVE_ONEDNN
         conv2d_onednn,
 #endif
         conv2d_cpu, conv2d_ref,
+#endif
   });
   return rows;
 }

@@ -2,18 +2,23 @@
 
 namespace duet {
 
+extern const LinearRow linear_cuda;
+#if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
 extern const LinearRow linear_onednn;
 #endif
-extern const LinearRow linear_cpu;
-extern const LinearRow linear_ref;
+extern const LinearRow linear_cpu, linear_ref;
+#endif
 
 RowList<LinearRow>& linear_rows() {
   static RowList<LinearRow> rows("linear", {
+    linear_cuda,
+#if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
-    linear_onednn,
+        linear_onednn,
 #endif
         linear_cpu, linear_ref,
+#endif
   });
   return rows;
 }

@@ -2,11 +2,18 @@
 
 namespace duet {
 
-extern const ResizeRow resize_cpu;
-extern const ResizeRow resize_ref;
+extern const ResizeRow resize_cuda;
+#if !DUET_CUDA_PLUGIN
+extern const ResizeRow resize_cpu, resize_ref;
+#endif
 
 RowList<ResizeRow>& resize_rows() {
-  static RowList<ResizeRow> rows("resize", {resize_cpu, resize_ref});
+  static RowList<ResizeRow> rows("resize", {
+    resize_cuda,
+#if !DUET_CUDA_PLUGIN
+        resize_cpu, resize_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = resize_rows();

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <numeric>
@@ -19,8 +20,8 @@
 
 // Under ThreadSanitizer the kernels are compiled with it and this file is not: its tables belong to
 // all fibers, on purpose. What orders the kernels' accesses is told by `acquire` and `release`.
-// Code that runs on a fiber must not allocate, and must not call memcpy or memset on another
-// fiber's memory: both are intercepted and would be reported.
+// Code that runs on a fiber must not call memcpy or memset on memory that other fibers use: they
+// are intercepted and would be reported.
 #if defined(DUET_SIMT_TSAN)
 #include <sanitizer/tsan_interface.h>
 extern "C" void AnnotateIgnoreWritesBegin(const char* file, int line);
@@ -194,7 +195,7 @@ int random_bit_of(unsigned mask, unsigned random) {
 /// of one block orders it after another block.
 constexpr unsigned cell_count = 1 << 16;
 struct Cells {
-  std::uint64_t launch_begin, launch_end, fence, failure;
+  std::uint64_t launch_begin, launch_end, fence;
   std::uint64_t barriers[tsan ? cell_count : 1];
 } cells;
 unsigned next_cell = 0;
@@ -235,13 +236,10 @@ std::string thread_text(const Thread& thread) {
   return fmt::format("({}, {}, {})", thread.index.x, thread.index.y, thread.index.z);
 }
 
-/// Ends the launch from one of its threads. The other fibers are never gone on with.
+/// Ends the launch from one of its threads: `run_threads` catches it.
 template <class... Args>
 [[noreturn]] void fail_launch(fmt::format_string<Args...> message, Args&&... args) {
-  failure = fmt::format(message, std::forward<Args>(args)...);
-  release(cells.failure);
-  running->fiber->switch_to(host);
-  std::abort();  // nobody comes back
+  throw Error(fmt::format(message, std::forward<Args>(args)...));
 }
 
 // ---- Turns
@@ -327,15 +325,21 @@ void go_on_with(Thread& thread, Fiber& from) {
   if (thread.fiber != &from) from.switch_to(*thread.fiber);
 }
 
+/// The thread that goes on now; null when all have returned.
+Thread* next_thread() {
+  Thread* next = take_turn();
+  if (!next && returned_count < thread_count)
+    fail_launch(
+        "deadlock: no thread of the block can go on{}. Every lane named in a mask must reach the "
+        "operation, with the same mask",
+        deadlock_text());
+  return next;
+}
+
 /// Lets other threads run until the running one is ready again.
 void yield() {
   Thread& self = *running;
-  Thread* next = take_turn();
-  if (!next)
-    fail_launch(
-        "deadlock: no thread of the block can go on{}. Every lane named in a mask must reach "
-        "the operation, with the same mask",
-        deadlock_text());
+  Thread* next = next_thread();
   if (next != &self) go_on_with(*next, *self.fiber);
 }
 
@@ -449,27 +453,36 @@ void retire(Thread& thread) {
   }
 }
 
+/// Runs the running thread to its end and returns the one that goes on.
+Thread* run_thread() {
+  acquire(cells.launch_begin);
+  grid_launch->body(grid_launch->arguments);
+  release(cells.launch_end);
+  retire(*running);
+  return next_thread();
+}
+
 /// What a fiber does all its life: runs one thread of a block after another.
 void run_threads() {
   running->fiber->arrive();
   for (;;) {
-    acquire(cells.launch_begin);
-    grid_launch->body(grid_launch->arguments);
-    release(cells.launch_end);
-    Thread& done = *running;
-    Fiber& fiber = *done.fiber;
-    retire(done);
-    Thread* next = take_turn();
+    Thread* next = nullptr;
+    try {
+      next = run_thread();
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+    Fiber& fiber = *running->fiber;
+    if (!failure.empty()) {
+      // What the other fibers were at is never gone on with.
+      fiber.switch_to(host);
+      std::abort();
+    }
     if (next && !next->fiber && !tsan) {
       start(*next, &fiber);
       set_running(next);
       continue;
     }
-    if (!next && returned_count < thread_count)
-      fail_launch(
-          "deadlock: no thread of the block can go on{}. Every lane named in a mask must "
-          "reach the operation, with the same mask",
-          deadlock_text());
     if (!tsan) idle_fibers[idle_count++] = &fiber;
     // Whoever switches here next has given this fiber a thread to run.
     next ? go_on_with(*next, fiber) : fiber.switch_to(host);
@@ -603,27 +616,34 @@ void run_block() {
   std::for_each(shared_objects, shared_objects + shared_object_count, finish);
 }
 
+/// Throws with the kernel's name, which is looked up only then.
+template <class... Args>
+[[noreturn]] void refuse(const GridLaunch& launch, fmt::format_string<Args...> message,
+                         Args&&... args) {
+  fail("{}: {}", launch_text(launch), fmt::format(message, std::forward<Args>(args)...));
+}
+
 void check_limits(const GridLaunch& launch) {
   const dim3 g = launch.grid, b = launch.block;
   const std::uint64_t size = std::uint64_t{b.x} * b.y * b.z;
-  require(size >= 1 && size <= max_threads && b.z <= max_block_z && b.x <= max_threads &&
-              b.y <= max_threads,
-          "{}: a block of ({}, {}, {}) threads; 1 to {} are possible, at most {} in z",
-          launch_text(launch), b.x, b.y, b.z, max_threads, max_block_z);
-  require(g.x >= 1 && g.y >= 1 && g.z >= 1 && g.x <= max_grid_x && g.y <= max_grid_yz &&
-              g.z <= max_grid_yz,
-          "{}: a grid of ({}, {}, {}) blocks; 1 to {} are possible in x, to {} in y and z",
-          launch_text(launch), g.x, g.y, g.z, max_grid_x, max_grid_yz);
-  require(launch.dynamic_shared_bytes <= max_shared,
-          "{}: {} bytes of dynamic shared memory; an H100 gives a block {} at most",
-          launch_text(launch), launch.dynamic_shared_bytes, max_shared);
+  if (size < 1 || size > max_threads || b.x > max_threads || b.y > max_threads || b.z > max_block_z)
+    refuse(launch, "a block of ({}, {}, {}) threads; 1 to {} are possible, at most {} in z", b.x,
+           b.y, b.z, max_threads, max_block_z);
+  if (g.x < 1 || g.y < 1 || g.z < 1 || g.x > max_grid_x || g.y > max_grid_yz || g.z > max_grid_yz)
+    refuse(launch, "a grid of ({}, {}, {}) blocks; 1 to {} are possible in x, to {} in y and z",
+           g.x, g.y, g.z, max_grid_x, max_grid_yz);
+  if (launch.dynamic_shared_bytes > max_shared)
+    refuse(launch, "{} bytes of dynamic shared memory; an H100 gives a block {} at most",
+           launch.dynamic_shared_bytes, max_shared);
   for (int i = 0; i < launch.pointer_count; ++i) {
     if (!launch.pointers[i]) continue;
     const PointerKind kind = classify(launch.pointers[i]);
-    require(kind == PointerKind::live, "{}: argument {} ({}) {}", launch_text(launch), i + 1,
-            launch.pointers[i],
-            kind == PointerKind::freed ? "points into device memory that has been freed"
-                                       : "is a host pointer; a kernel reaches device memory only");
+    if (kind == PointerKind::freed)
+      refuse(launch, "argument {} ({}) points into device memory that has been freed", i + 1,
+             launch.pointers[i]);
+    if (kind == PointerKind::host)
+      refuse(launch, "argument {} ({}) is a host pointer; a kernel reaches device memory only",
+             i + 1, launch.pointers[i]);
   }
 }
 
@@ -685,7 +705,6 @@ void finish_launch(const GridLaunch& launch) {
   for (int i = 0; i < shared_object_count; ++i)
     if (shared_objects[i].memory) free_shared_memory(shared_objects[i]);
   if (!failure.empty()) {
-    acquire(cells.failure);
     // What the fibers were at is given up.
     for (int i = 0; i < fibers_started; ++i) start_fiber(fibers[i]);
     idle_count = 0;
@@ -695,9 +714,8 @@ void finish_launch(const GridLaunch& launch) {
     throw Error(message);
   }
   for (int i = 0; i < launch.pointer_count; ++i)
-    require(!launch.pointers[i] || gap_is_intact(launch.pointers[i]),
-            "{}: a thread has written behind the end of the buffer of argument {}",
-            launch_text(launch), i + 1);
+    if (launch.pointers[i] && !gap_is_intact(launch.pointers[i]))
+      refuse(launch, "a thread has written behind the end of the buffer of argument {}", i + 1);
 }
 
 }  // namespace

@@ -113,9 +113,11 @@ const void* pointer_argument(const T& value) {
 
 /// Runs `grid` blocks of `block` threads; the work is done on return. Throws Error, which names the
 /// kernel, the block, the seed and the lines at fault.
+// Static, so that two kernel files do not share an instance: where they do, some linkers leave
+// ThreadSanitizer's reports without the lines of one of them.
 template <class... Parameters, class... Arguments>
-void launch(LaunchStream at, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            std::size_t dynamic_shared_bytes, Arguments&&... arguments) {
+static void launch(LaunchStream at, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                   std::size_t dynamic_shared_bytes, Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments),
                 "a launch gives as many arguments as the kernel takes");
   static_assert((std::is_trivially_copyable_v<Parameters> && ...),

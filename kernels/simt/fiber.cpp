@@ -83,7 +83,16 @@ void Fiber::restart(void (*main)()) {
   fake_stack_ = nullptr;
 #endif
 #if defined(DUET_SIMT_TSAN)
-  if (tsan_fiber_) __tsan_destroy_fiber(tsan_fiber_);
+  if (tsan_fiber_) {
+    // What it did happened before whatever the caller does from now on.
+    static char cell;
+    void* caller = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(tsan_fiber_, __tsan_switch_to_fiber_no_sync);
+    __tsan_release(&cell);
+    __tsan_switch_to_fiber(caller, __tsan_switch_to_fiber_no_sync);
+    __tsan_acquire(&cell);
+    __tsan_destroy_fiber(tsan_fiber_);
+  }
   tsan_fiber_ = __tsan_create_fiber(0);
 #endif
 #if defined(DUET_SIMT_USES_UCONTEXT)

@@ -2,17 +2,23 @@
 
 namespace duet {
 
+extern const SpectrogramRow spectrogram_cuda;
+#if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_KISSFFT
 extern const SpectrogramRow spectrogram_kissfft;
 #endif
 extern const SpectrogramRow spectrogram_ref;
+#endif
 
 RowList<SpectrogramRow>& spectrogram_rows() {
   static RowList<SpectrogramRow> rows("spectrogram", {
+    spectrogram_cuda,
+#if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_KISSFFT
-    spectrogram_kissfft,
+        spectrogram_kissfft,
 #endif
-        spectrogram_ref
+        spectrogram_ref,
+#endif
   });
   return rows;
 }

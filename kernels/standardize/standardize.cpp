@@ -4,11 +4,18 @@
 
 namespace duet {
 
-extern const StandardizeRow standardize_cpu;
-extern const StandardizeRow standardize_ref;
+extern const StandardizeRow standardize_cuda;
+#if !DUET_CUDA_PLUGIN
+extern const StandardizeRow standardize_cpu, standardize_ref;
+#endif
 
 RowList<StandardizeRow>& standardize_rows() {
-  static RowList<StandardizeRow> rows("standardize", {standardize_cpu, standardize_ref});
+  static RowList<StandardizeRow> rows("standardize", {
+    standardize_cuda,
+#if !DUET_CUDA_PLUGIN
+        standardize_cpu, standardize_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = standardize_rows();

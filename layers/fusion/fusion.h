@@ -25,9 +25,10 @@ class Fusion : public Module {
 using FusionFactory = std::unique_ptr<Fusion> (*)(Build&, const FusionInput&);
 
 /// Makes a fusion known by name: `static const FusionRegistration registered("add",
-/// make_fusion_of<Add>);`
+/// make_fusion_of<Add>);`. One that brings an op with rows of its own names it too, so that the
+/// tests hold each row against its reference.
 struct FusionRegistration {
-  FusionRegistration(const char* name, FusionFactory factory);
+  FusionRegistration(const char* name, FusionFactory factory, const char* op = nullptr);
 };
 
 /// For a fusion class whose constructor takes (Build&, const FusionInput&).
@@ -38,6 +39,8 @@ std::unique_ptr<Fusion> make_fusion_of(Build& build, const FusionInput& input) {
 
 /// The registered names, sorted.
 std::vector<std::string> fusion_names();
+/// The op that a registered fusion brought along; empty where it is composed of others.
+std::string fusion_op(const std::string& name);
 /// UsageError, listing the known names, for an unknown one.
 std::unique_ptr<Fusion> make_fusion(const std::string& name, Build& build,
                                     const FusionInput& input);

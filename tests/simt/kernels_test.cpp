@@ -5,9 +5,9 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <string_view>
 
 #include "tests/simt/device_array.h"
+#include "tests/simt/flavour.h"
 #include "tests/simt/kernels.h"
 
 using namespace duet;
@@ -18,7 +18,7 @@ namespace {
 constexpr double unit_roundoff = 0x1p-24;
 
 /// The sanitizers are slow, and find a fault by what is executed rather than by its result.
-const int seeds = std::string_view(DUET_SIMT_FLAVOUR) == "plain" ? 20 : 2;
+constexpr int seeds = sanitized ? 2 : 20;
 
 /// How many seeds give a wrong result, where `wrong` runs a kernel once.
 int wrong_results(const std::function<bool()>& wrong) {
@@ -123,8 +123,7 @@ TEST_CASE("a bf16 product by mma is right") {
             [] { return wrong_product(gemm_bf16_from_floats, 32, 24, 48, bf16_roundoff); }) == 0);
 }
 
-TEST_CASE("schedules show missing barriers and waits" *
-          doctest::skip(std::string_view(DUET_SIMT_FLAVOUR) != "plain")) {
+TEST_CASE("schedules show missing barriers and waits" * doctest::skip(sanitized)) {
   // Not every block of every seed: a quarter of them keep all warps in step.
   const int most = seeds * 3 / 4;
   CHECK(wrong_results(wrong_sums<Fault::no_barrier>) >= most);

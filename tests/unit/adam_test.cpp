@@ -9,6 +9,7 @@
 #include "engine/ops/unary.h"
 #include "kernels/adam/adam.h"
 #include "kernels/sum_of_squares/sum_of_squares.h"
+#include "tests/row_memory.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -39,12 +40,14 @@ const Values u_expected[] = {{0.2400000001, -0.7400000001},
                              {0.22042441921091216, -0.7494501517973885},
                              {0.21393726766451765, -0.7504099706219707}};
 
-Tensor tensor(const Values& values, DType dtype) {
-  return Tensor::from(values, {static_cast<std::int64_t>(values.size())}).to(dtype);
+Tensor tensor(const Values& values, DType dtype, DeviceType device = DeviceType::cpu) {
+  return Tensor::from(values, {static_cast<std::int64_t>(values.size())})
+      .to(dtype)
+      .to(Device{device, 0});
 }
 
 double distance(const Tensor& x, const Values& expected) {
-  const Tensor wide = x.to(DType::f64);
+  const Tensor wide = x.to(Device{}).to(DType::f64);
   double largest = 0;
   for (std::size_t i = 0; i < expected.size(); ++i)
     largest = std::max(largest, std::abs(wide.span<double>()[i] - expected[i]));
@@ -60,11 +63,11 @@ TEST_CASE("adam: every row makes PyTorch's updates, with coupled L2") {
       if (!row.supports({}, dtype)) continue;
       ++tried;
       const ImplScope forced(fmt::format("adam={}", row.name));
-      const Tensor w = tensor(w_start, dtype), u = tensor(u_start, dtype);
+      const Tensor w = tensor(w_start, dtype, row.device), u = tensor(u_start, dtype, row.device);
       Adam adam({{"w", w, 0.02}, {"u", u}}, {.lr = 0.01});
       for (int step = 0; step < 5; ++step) {
-        w.set_grad(tensor(w_grads[step], dtype));
-        u.set_grad(tensor(u_grads[step], dtype));
+        w.set_grad(tensor(w_grads[step], dtype, row.device));
+        u.set_grad(tensor(u_grads[step], dtype, row.device));
         adam.step();
         // Each update rounds the weight once (u·|w|, |w| ≤ 2) and an increment of at most
         // 3·lr in about ten operations: 2u + 0.3u a step.
@@ -80,6 +83,9 @@ TEST_CASE("adam: every row makes PyTorch's updates, with coupled L2") {
 TEST_CASE("adam: every row equals the reference on many elements") {
   constexpr std::int64_t count = 100'003;  // several chunks of a parallel loop, and a rest
   const AdamParams params{1e-3, 0.9, 0.999, 1e-8, 3};
+  // The arrays are cut into parameters: one element, none, many that start at an address that
+  // vectors do not like, many at one that they do.
+  const std::int64_t cuts[] = {0, 1, 1, 20'000, count};
   const auto run = [&](const AdamRow& row, DType dtype) {
     test::Array w = test::Array::random({count}, 1).to(dtype),
                 g = test::Array::random({count}, 2).to(dtype),
@@ -90,12 +96,24 @@ TEST_CASE("adam: every row equals the reference on many elements") {
       using T = decltype(zero);
       for (T& x : std::span(v.view().as<T>(), count)) x *= x;
     });
-    const Tensor none = Tensor::zeros({0}, dtype);
-    const std::vector<AdamSlot> slots = {{w.view(), g.view(), m.view(), v.view(), 0.01},
-                                         {none, none, none, none}};
-    TestWorkspace workspace;
-    Exec exec{{}, workspace};
+    RowMemory memory(row);
+    Exec exec = memory.exec();
+    test::Array* const arrays[] = {&w, &g, &m, &v};
+    char* on_device[4];
+    for (int i = 0; i < 4; ++i) {
+      on_device[i] = memory.allocate_array<char>(count * size_of(dtype));
+      memory.copy(on_device[i], arrays[i]->view().data, count * size_of(dtype));
+    }
+    std::vector<AdamSlot> slots;
+    for (std::size_t i = 0; i + 1 < std::size(cuts); ++i) {
+      const auto part = [&](int array) {
+        return View{on_device[array] + cuts[i] * size_of(dtype), {cuts[i + 1] - cuts[i]}, dtype};
+      };
+      slots.push_back({part(0), part(1), part(2), part(3), 0.01});
+    }
     row.step(exec, params, slots);
+    for (int i = 0; i < 4; ++i)
+      memory.copy(arrays[i]->view().data, on_device[i], count * size_of(dtype));
     return std::vector{w, m, v};
   };
   const auto& rows = adam_rows().rows();
@@ -177,19 +195,40 @@ TEST_CASE("sum_of_squares: every row, over several tensors and sizes") {
     for (const DType dtype : {DType::f32, DType::f64}) {
       if (!row.supports({}, dtype)) continue;
       ++tried;
+      const Device device{row.device, 0};
       const ImplScope forced(fmt::format("sum_of_squares={}", row.name));
       // 1² + … + n², exact in f64.
       for (const std::int64_t n : {0, 1, 15, 16, 17, 1000, 40'000}) {
         const Tensor x = Tensor::empty({n}, DType::f64);
         for (std::int64_t i = 0; i < n; ++i) x.span<double>()[i] = static_cast<double>(i + 1);
         const double squares = n * (n + 1.0) * (2.0 * n + 1) / 6;
-        CHECK(sum_of_squares({x.to(dtype), Tensor::full({2, 2}, -3, dtype)}) == squares + 36);
+        CHECK(sum_of_squares({x.to(dtype).to(device), Tensor::full({2, 2}, -3, dtype, device)}) ==
+              squares + 36);
       }
       // Carried in f64: an f32 sum would lose the ones, its squares would be infinite.
-      CHECK(sum_of_squares({Tensor::full({}, 1 << 14, dtype), Tensor::full({}, 1, dtype)}) ==
-            std::ldexp(1, 28) + 1);
-      CHECK(sum_of_squares({Tensor::full({}, std::ldexp(1, 100), dtype)}) == std::ldexp(1, 200));
+      CHECK(sum_of_squares({Tensor::full({}, 1 << 14, dtype, device),
+                            Tensor::full({}, 1, dtype, device)}) == std::ldexp(1, 28) + 1);
+      CHECK(sum_of_squares({Tensor::full({}, std::ldexp(1, 100), dtype, device)}) ==
+            std::ldexp(1, 200));
     }
-  CHECK(tried >= 4);
+  CHECK(tried >= 6);
   CHECK(sum_of_squares({}) == 0);
+}
+
+TEST_CASE("sum_of_squares: arrays at any address, and no array") {
+  for (const SumOfSquaresRow& row : sum_of_squares_rows().rows()) {
+    CAPTURE(row.name);
+    RowMemory memory(row);
+    Exec exec = memory.exec();
+    const float* x = memory.put(std::vector<float>(50'000, 3));
+    double* y = memory.allocate_array<double>(1);
+    const View result{y, {}, DType::f64};
+    row.forward(exec, {0}, {}, result);
+    CHECK(memory.get(y, 1)[0] == 0);
+    const std::vector<ConstView> parts = {{x + 1, {9'998}, DType::f32},
+                                          {x + 9'999, {1}, DType::f32},
+                                          {x + 10'000, {39'999}, DType::f32}};
+    row.forward(exec, {49'998}, parts, result);
+    CHECK(memory.get(y, 1)[0] == 9 * 49'998);
+  }
 }

@@ -1,12 +1,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <vector>
 
 #include "kernels/augment_image/augment_image.h"
 #include "kernels/augment_wave/augment_wave.h"
-#include "tests/test_workspace.h"
+#include "tests/row_memory.h"
 
 using namespace duet;
 
@@ -16,18 +17,18 @@ template <class Row, class T, class Augmentation>
 std::vector<T> run(const Row& row, const typename Row::Params& p, const std::vector<T>& x,
                    const std::vector<Augmentation>& how) {
   check(p, how);
-  std::vector<T> y(x.size());
-  TestWorkspace workspace;
-  Exec exec{{}, workspace};
-  row.forward(exec, p, {x.data(), p.shape(), dtype_of<T>}, how, {y.data(), p.shape(), dtype_of<T>});
-  return y;
+  RowMemory memory(row);
+  Exec exec = memory.exec();
+  T* y = memory.allocate_array<T>(std::ssize(x));
+  row.forward(exec, p, {memory.put(x), p.shape(), dtype_of<T>}, how, {y, p.shape(), dtype_of<T>});
+  return memory.get(y, std::ssize(x));
 }
 
-/// Calls `f(row)` for the rows that run here, with the row's name in the failure's message.
+/// Calls `f(row)` for the rows that take the call, with the row's name in the failure's message.
 template <class Row, class F>
 void for_each_row(const RowList<Row>& rows, const typename Row::Params& p, DType dtype, F&& f) {
   for (const Row& row : rows.rows()) {
-    if (row.device != DeviceType::cpu || !row.supports(p, dtype)) continue;
+    if (!row.supports(p, dtype)) continue;
     CAPTURE(row.name);
     f(row);
   }
@@ -113,21 +114,28 @@ TEST_CASE("augment_wave: the noise has the asked level, and its stream alone dec
   });
 }
 
-TEST_CASE("augment_wave: every row against the f64 reference") {
-  const AugmentWaveParams p{3, 1001, 5};
-  const auto x = uniform<float>(p.shape().numel(), -1, 1);
-  const std::vector<WaveAugmentation> how = {
+TEST_CASE_TEMPLATE("augment_wave: every row against the f64 reference", T, float, double) {
+  const AugmentWaveParams cases[] = {{3, 1001, 5}, {3, 9000, 5}, {3, 1, 5}, {0, 10, 5}};
+  const std::vector<WaveAugmentation> all = {
       {100, 1.7f, 20, 4}, {-333, 0.5f, 30, 5}, {0, 1.0f, 25, ~0ull}};
-  const std::vector<double> expected =
-      run(augment_wave_rows().rows().back(), p, std::vector<double>(x.begin(), x.end()), how);
-  for_each_row(augment_wave_rows(), p, DType::f32, [&](auto& row) {
-    const std::vector<float> y = run(row, p, x, how);
-    double worst = 0;
-    for (std::size_t i = 0; i < y.size(); ++i)
-      worst = std::max(worst, std::abs(y[i] - expected[i]));
-    // Values up to 1.7 · 1.4 with one rounding each of the amplitude, the two products and the sum.
-    CHECK(worst < 4 * 2.4 * 0x1p-24);
-  });
+  for (const AugmentWaveParams& p : cases) {
+    CAPTURE(describe(p));
+    const std::vector<WaveAugmentation> how(all.begin(), all.begin() + p.batch);
+    const auto x = uniform<float>(p.shape().numel(), -1, 1);
+    const std::vector<double> wide(x.begin(), x.end());
+    const std::vector<double> expected = run(augment_wave_rows().rows().back(), p, wide, how);
+    for_each_row(augment_wave_rows(), p, dtype_of<T>, [&](auto& row) {
+      const std::vector<T> y = run(row, p, std::vector<T>(x.begin(), x.end()), how);
+      double worst = 0;
+      for (std::size_t i = 0; i < y.size(); ++i)
+        worst = std::max(worst, std::abs(y[i] - expected[i]));
+      // Values up to 1.7 · 1.4 with one rounding each of the amplitude, the two products and the
+      // sum; and an energy of `samples` terms in double, half of whose relative error the noise,
+      // below 0.4, takes on.
+      const double unit = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53;
+      CHECK(worst < 4 * 2.4 * unit + 0.4 * p.samples / 2 * 0x1p-53);
+    });
+  }
 }
 
 TEST_CASE("augment_wave: silence stays silent") {
@@ -159,22 +167,28 @@ TEST_CASE("augment_image: flip, shift with repeated edges, brightness") {
                [&](auto& row) { CHECK(run(row, p, x, how) == expected); });
 }
 
-TEST_CASE("augment_image: every row against the f64 reference") {
-  const AugmentImageParams p{4, 13, 17, 3};
-  const auto x = uniform<float>(p.shape().numel(), 0, 1);
-  const std::vector<ImageAugmentation> how = {{true, 3, -2, 1.1f, 0.05f},
-                                              {false, -20, 0, 0.9f, -0.05f},
+TEST_CASE_TEMPLATE("augment_image: every row against the f64 reference", T, float, double) {
+  const AugmentImageParams cases[] = {{4, 13, 17, 3}, {4, 1, 1, 1}, {0, 3, 3, 3}};
+  constexpr std::int32_t far = std::numeric_limits<std::int32_t>::min();
+  const std::vector<ImageAugmentation> all = {{true, 3, -2, 1.1f, 0.05f},
+                                              {false, -20, far, 0.9f, -0.05f},
                                               {true, 0, 13, 1.0f, 0.0f},
                                               {false, 1, 1, 0.5f, 0.5f}};
-  const std::vector<double> expected =
-      run(augment_image_rows().rows().back(), p, std::vector<double>(x.begin(), x.end()), how);
-  for_each_row(augment_image_rows(), p, DType::f32, [&](auto& row) {
-    const std::vector<float> y = run(row, p, x, how);
-    double worst = 0;
-    for (std::size_t i = 0; i < y.size(); ++i)
-      worst = std::max(worst, std::abs(y[i] - expected[i]));
-    CHECK(worst <= 2 * 1.2 * 0x1p-24);  // a product and a sum, values below 1.2
-  });
+  for (const AugmentImageParams& p : cases) {
+    CAPTURE(describe(p));
+    const std::vector<ImageAugmentation> how(all.begin(), all.begin() + p.n);
+    const auto x = uniform<float>(p.shape().numel(), 0, 1);
+    const std::vector<double> wide(x.begin(), x.end());
+    const std::vector<double> expected = run(augment_image_rows().rows().back(), p, wide, how);
+    for_each_row(augment_image_rows(), p, dtype_of<T>, [&](auto& row) {
+      const std::vector<T> y = run(row, p, std::vector<T>(x.begin(), x.end()), how);
+      double worst = 0;
+      for (std::size_t i = 0; i < y.size(); ++i)
+        worst = std::max(worst, std::abs(y[i] - expected[i]));
+      // A product and a sum, values below 1.2.
+      CHECK(worst <= 2 * 1.2 * (sizeof(T) == 4 ? 0x1p-24 : 0x1p-53));
+    });
+  }
 }
 
 TEST_CASE("augment: a count of augmentations that does not fit is an error") {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/simt_operands.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -43,6 +44,10 @@ const std::vector<Conv2dParams> cases = {
     {3, 9, 9, 136, 132, 3, 3, 1, 1, 1, 1},
     // and more of them than are transformed at once.
     {34, 6, 6, 1030, 16, 3, 3, 1, 1, 1, 1},
+    // Each direction once through the emulated kernels' larger tiles: forward,
+    {2, 16, 16, 512, 256, 1, 1, 1, 1, 0, 0},
+    // backward_data and backward_weights, whose depth is cut into slices of unequal length.
+    {1, 17, 16, 132, 516, 3, 3, 1, 1, 1, 1},
 };
 
 enum Direction { forward, forward_biased, backward_data, backward_weights };
@@ -58,25 +63,32 @@ struct Operands {
   Array x, weight, bias, grad_y;
 };
 
+void call(const Conv2dRow& row, Direction direction, const Conv2dParams& c, Exec exec,
+          ConstView x, ConstView weight, ConstView bias, ConstView grad_y, View out) {
+  switch (direction) {
+    case forward: row.forward(exec, c, x, weight, {}, out); break;
+    case forward_biased: row.forward(exec, c, x, weight, bias, out); break;
+    case backward_data: row.backward_data(exec, c, grad_y, weight, out); break;
+    case backward_weights: row.backward_weights(exec, c, x, grad_y, out); break;
+  }
+}
+
 Array run(const Conv2dRow& row, Direction direction, const Conv2dParams& c, const Operands& in) {
-  const DType dtype = in.x.view().dtype;
-  TestWorkspace workspace;
-  Exec exec{{}, workspace};
   Array out(direction == backward_data      ? c.x_shape()
             : direction == backward_weights ? c.weight_shape()
                                             : c.y_shape(),
-            dtype);
-  switch (direction) {
-    case forward: row.forward(exec, c, in.x.view(), in.weight.view(), {}, out.view()); break;
-    case forward_biased:
-      row.forward(exec, c, in.x.view(), in.weight.view(), in.bias.view(), out.view());
-      break;
-    case backward_data:
-      row.backward_data(exec, c, in.grad_y.view(), in.weight.view(), out.view());
-      break;
-    case backward_weights:
-      row.backward_weights(exec, c, in.x.view(), in.grad_y.view(), out.view());
-      break;
+            in.x.view().dtype);
+  if (row.device == DeviceType::simt) {
+    test::SimtOperands device;
+    const View result = device.make(out.view());
+    call(row, direction, c, {{{DeviceType::simt, 0}}, device}, device.put(in.x.view()),
+         device.put(in.weight.view()), device.put(in.bias.view()), device.put(in.grad_y.view()),
+         result);
+    device.get(result, out.view());
+  } else {
+    TestWorkspace workspace;
+    call(row, direction, c, {{}, workspace}, in.x.view(), in.weight.view(), in.bias.view(),
+         in.grad_y.view(), out.view());
   }
   return out;
 }
@@ -90,12 +102,15 @@ std::int64_t reduction_length(Direction direction, const Conv2dParams& c) {
 
 const Conv2dRow& reference() { return conv2d_rows().rows().back(); }
 
-/// Calls `f(row, dtype)` for every row and dtype that supports a call.
+/// Calls `f(row, dtype)` for every row and dtype that supports a call of less than `most_flops` (an
+/// emulated kernel: of less than `most_emulated_flops`, for it is a hundred times slower).
 template <class F>
-void for_each_row(const Conv2dParams& c, F&& f) {
+void for_each_row(const Conv2dParams& c, double most_emulated_flops, F&& f) {
   for (const Conv2dRow& row : conv2d_rows().rows())
-    for (const DType dtype : {DType::f32, DType::f64})
-      if (row.device == DeviceType::cpu && row.supports(c, dtype)) f(row, dtype);
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      const bool small = row.device == DeviceType::cpu || c.flops() < most_emulated_flops;
+      if (small && row.supports(c, dtype)) f(row, dtype);
+    }
 }
 
 std::string name(const Conv2dRow& row, Direction d, const Conv2dParams& c, DType dtype) {

@@ -1,0 +1,112 @@
+#include <cmath>
+
+#include "kernels/adam/adam.h"
+#include "kernels/simt/simt.h"
+
+namespace duet {
+namespace {
+
+constexpr int block_threads = 256, packs_per_thread = 2;
+
+template <class T>
+struct Slot {
+  T* weight;
+  const T* grad;
+  T *m, *v;
+  std::int64_t count;
+  unsigned first_block;
+  bool packs;  ///< whether all four arrays can be accessed by packs
+  T l2;
+};
+
+/// What all elements have in common.
+template <class T>
+struct Rule {
+  T beta1, one_minus_beta1, beta2, one_minus_beta2;
+  T rate, scale, eps;
+};
+
+template <class T>
+constexpr int block_elements = block_threads* packs_per_thread* simt::Pack<T>::count;
+
+template <class T>
+__device__ __forceinline__ void update(const Rule<T>& rule, T l2, T grad, T& weight, T& m, T& v) {
+  const T g = grad + l2 * weight;
+  m = rule.beta1 * m + rule.one_minus_beta1 * g;
+  v = rule.beta2 * v + rule.one_minus_beta2 * g * g;
+  weight -= rule.rate * m / (std::sqrt(v) * rule.scale + rule.eps);
+}
+
+template <class T>
+__global__ void __launch_bounds__(block_threads)
+    step(Rule<T> rule, const Slot<T>* slots, int slot_count) {
+  constexpr int width = simt::Pack<T>::count;
+  const Slot<T> slot = simt::entry_of_block(slots, slot_count);
+  const std::int64_t begin = std::int64_t{blockIdx.x - slot.first_block} * block_elements<T>;
+#pragma unroll
+  for (int k = 0; k < packs_per_thread; ++k) {
+    const std::int64_t i =
+        begin + (k * block_threads + static_cast<int>(threadIdx.x)) * std::int64_t{width};
+    if (slot.packs && i + width <= slot.count) {
+      const simt::Pack<T> grad = simt::load_pack(slot.grad + i);
+      simt::Pack<T> weight = simt::load_pack(slot.weight + i), m = simt::load_pack(slot.m + i),
+                    v = simt::load_pack(slot.v + i);
+#pragma unroll
+      for (int j = 0; j < width; ++j)
+        update(rule, slot.l2, grad.at[j], weight.at[j], m.at[j], v.at[j]);
+      simt::store_pack(slot.weight + i, weight);
+      simt::store_pack(slot.m + i, m);
+      simt::store_pack(slot.v + i, v);
+    } else {
+      for (std::int64_t j = i; j < i + width && j < slot.count; ++j)
+        update(rule, slot.l2, slot.grad[j], slot.weight[j], slot.m[j], slot.v[j]);
+    }
+  }
+}
+
+/// One launch for all parameters.
+template <class T>
+void step_all(Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) {
+  std::vector<Slot<T>> table;
+  unsigned blocks = 0;
+  for (const AdamSlot& s : slots) {
+    const std::int64_t count = s.weight.numel();
+    if (count == 0) continue;
+    const Slot<T> slot{s.weight.as<T>(),
+                       s.grad.as<T>(),
+                       s.m.as<T>(),
+                       s.v.as<T>(),
+                       count,
+                       blocks,
+                       simt::takes_packs(s.weight.data) && simt::takes_packs(s.grad.data) &&
+                           simt::takes_packs(s.m.data) && simt::takes_packs(s.v.data),
+                       static_cast<T>(s.l2_gradient)};
+    table.push_back(slot);
+    blocks += static_cast<unsigned>((count + block_elements<T> - 1) / block_elements<T>);
+  }
+  if (table.empty()) return;
+  const Rule<T> rule{static_cast<T>(p.beta1),
+                     static_cast<T>(1 - p.beta1),
+                     static_cast<T>(p.beta2),
+                     static_cast<T>(1 - p.beta2),
+                     static_cast<T>(p.lr / (1 - std::pow(p.beta1, p.step))),
+                     static_cast<T>(1 / std::sqrt(1 - std::pow(p.beta2, p.step))),
+                     static_cast<T>(p.eps)};
+  const Slot<T>* on_device = simt::upload(exec, table);
+  simt::launch(exec.stream, step<T>, blocks, block_threads, 0, rule, on_device,
+               static_cast<int>(table.size()));
+}
+
+}  // namespace
+
+extern const AdamRow adam_cuda = {
+    {SIMT_ROW("fused"), RowKind::handwritten, simt::device_type},
+    [](const AdamParams&, DType dtype) { return any_floating(dtype); },
+    [](Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) {
+      if (slots.empty()) return;
+      dispatch_floating(slots[0].weight.dtype,
+                        [&](auto zero) { step_all<decltype(zero)>(exec, p, slots); });
+    },
+};
+
+}  // namespace duet

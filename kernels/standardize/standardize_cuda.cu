@@ -1,0 +1,76 @@
+#include "kernels/simt/simt.h"
+#include "kernels/standardize/standardize.h"
+
+namespace duet {
+namespace {
+
+constexpr int block_threads = 256, packs_per_thread = 4;
+
+template <class T>
+constexpr int block_elements = block_threads* packs_per_thread* simt::Pack<T>::count;
+
+/// y = x · a + b of a channel.
+template <class T>
+struct Line {
+  T a, b;
+};
+
+template <class T>
+__global__ void __launch_bounds__(block_threads)
+    standardize(std::int64_t count, unsigned channels, bool packs, const Line<T>* lines, const T* x,
+                T* y) {
+  constexpr int width = simt::Pack<T>::count;
+  const std::int64_t begin = blockIdx.x * std::int64_t{block_elements<T>};
+  const auto first_channel = static_cast<unsigned>(begin % channels);
+#pragma unroll
+  for (int k = 0; k < packs_per_thread; ++k) {
+    const unsigned offset = (k * block_threads + threadIdx.x) * width;
+    const std::int64_t i = begin + offset;
+    unsigned channel = (first_channel + offset) % channels;
+    const auto apply = [&](T value) {
+      const Line<T> line = lines[channel];
+      channel = channel + 1 == channels ? 0 : channel + 1;
+      return value * line.a + line.b;
+    };
+    if (packs && i + width <= count) {
+      simt::Pack<T> pack = simt::load_pack(x + i);
+#pragma unroll
+      for (int j = 0; j < width; ++j) pack.at[j] = apply(pack.at[j]);
+      simt::store_pack(y + i, pack);
+    } else {
+      for (std::int64_t j = i; j < i + width && j < count; ++j) y[j] = apply(x[j]);
+    }
+  }
+}
+
+}  // namespace
+
+extern const StandardizeRow standardize_cuda = {
+    {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
+    [](const StandardizeParams& p, DType dtype) {
+      // First channel plus offset in a block, in 32 bits.
+      if (p.channels > 1 << 30) return Support::no("takes at most 2^30 channels");
+      return any_floating(dtype);
+    },
+    [](Exec& exec, const StandardizeParams& p, ConstView x, std::span<const double> mean,
+       std::span<const double> std, View y) {
+      const std::int64_t count = p.count * p.channels;
+      if (count == 0) return;
+      dispatch_floating(x.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        std::vector<Line<T>> lines;
+        for (std::size_t c = 0; c < mean.size(); ++c)
+          lines.push_back(
+              {static_cast<T>(p.scale / std[c]), static_cast<T>((p.offset - mean[c]) / std[c])});
+        const Line<T>* on_device = simt::upload(exec, lines);
+        const auto blocks =
+            static_cast<unsigned>((count + block_elements<T> - 1) / block_elements<T>);
+        simt::launch(exec.stream, standardize<T>, blocks, block_threads, 0, count,
+                     static_cast<unsigned>(p.channels),
+                     simt::takes_packs(x.data) && simt::takes_packs(y.data), on_device, x.as<T>(),
+                     y.as<T>());
+      });
+    },
+};
+
+}  // namespace duet

@@ -1,0 +1,41 @@
+/// Training by the handwritten CUDA kernels, run by the emulator.
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/tiny_run.h"
+
+using namespace duet;
+using namespace duet::test;
+
+namespace {
+
+std::vector<double> losses(const std::filesystem::path& run) {
+  std::vector<double> all;
+  for (const std::string& line : lines_of(read_text(run / "metrics.jsonl")))
+    all.push_back(nlohmann::json::parse(line).at("loss"));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("simt: five steps through the CUDA kernels follow the CPU's losses") {
+  // One batch an epoch: five lines, a step each.
+  const Words options = {"--batch-size", "24", "--epochs", "5", "--dropout", "0.2"};
+  for (const char* fusion : {"concat", "cross_gated"}) {
+    const TemporaryFolder folder;
+    const Words chosen = options + Words{"--fusion", fusion};
+    REQUIRE(train_mm(begin(folder / "cpu", chosen + Words{"--device", "cpu"})).status == 0);
+    const Ended simt = train_mm(begin(folder / "simt", chosen + Words{"--device", "simt"}));
+    REQUIRE_MESSAGE(simt.status == 0, to_string(simt));
+    CHECK(holds(simt.out, {"device simt"}));
+    const std::vector<double> expected = losses(folder / "cpu"), actual = losses(folder / "simt");
+    REQUIRE(expected.size() == 5);
+    REQUIRE(actual.size() == 5);
+    CHECK(expected.front() != expected.back());
+    for (std::size_t i = 0; i < 5; ++i) {
+      CAPTURE(i);
+      CHECK(std::abs(actual[i] - expected[i]) <= 1e-4 * std::abs(expected[i]));
+    }
+  }
+}
