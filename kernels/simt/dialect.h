@@ -26,14 +26,13 @@
 inline constexpr int warpSize = 32;
 
 // The lambda gives each instance of a template a slot of its own, as CUDA gives it memory.
-#define SIMT_SHARED(name, ...)                                                              \
-  auto& name =                                                                              \
-      *static_cast<::duet::simt::Identity<__VA_ARGS__>::type*>(::duet::simt::shared_object( \
-          []() -> ::duet::simt::SharedSlot& {                                               \
-            static constinit ::duet::simt::SharedSlot slot;                                 \
-            return slot;                                                                    \
-          }(),                                                                              \
-          sizeof(::duet::simt::Identity<__VA_ARGS__>::type), #name, ::duet::simt::Site::here()))
+#define SIMT_SHARED(name, ...)                                                             \
+  auto& name = *static_cast<::duet::simt::Same<__VA_ARGS__>*>(::duet::simt::shared_object( \
+      []() -> ::duet::simt::SharedSlot& {                                                  \
+        static constinit ::duet::simt::SharedSlot slot;                                    \
+        return slot;                                                                       \
+      }(),                                                                                 \
+      sizeof(::duet::simt::Same<__VA_ARGS__>), #name, ::duet::simt::Site::here()))
 #define SIMT_DYNAMIC_SHARED(T, name) T* name = static_cast<T*>(::duet::simt::dynamic_shared())
 
 namespace duet::simt {
@@ -42,6 +41,9 @@ template <class T>
 struct Identity {
   using type = T;
 };
+/// An alias, so that no `typename` is needed where T depends on a template's parameters.
+template <class T>
+using Same = typename Identity<T>::type;
 
 /// The upper half of a float, rounded to nearest, ties to even.
 class bf16 {

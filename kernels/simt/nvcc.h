@@ -14,8 +14,7 @@
 #error "the kernels use mma.sync on tf32 and cp.async: compile for sm_80 or later"
 #endif
 
-#define SIMT_SHARED(name, ...) \
-  __shared__ __align__(16)::duet::simt::Identity<__VA_ARGS__>::type name
+#define SIMT_SHARED(name, ...) __shared__ __align__(16)::duet::simt::Same<__VA_ARGS__> name
 #define SIMT_DYNAMIC_SHARED(T, name)                                        \
   extern __shared__ __align__(16) unsigned char duet_simt_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(duet_simt_dynamic_shared)
@@ -26,6 +25,9 @@ template <class T>
 struct Identity {
   using type = T;
 };
+/// An alias, so that no `typename` is needed where T depends on a template's parameters.
+template <class T>
+using Same = typename Identity<T>::type;
 
 using bf16 = __nv_bfloat16;
 
