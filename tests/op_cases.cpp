@@ -121,6 +121,8 @@ std::vector<OpCase> op_cases() {
       dense("one row", 1, 37, 19),
       dense("a batch", 6, 33, 18),
       dense("three classes", 5, 16, 3),
+      dense("nine rows, whole packs", 9, 20, 12),
+      dense("34 rows", 34, 9, 5),
       {"batchnorm",
        "training",
        {{2, 3, 4, 5}, {5}, {5}},

@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#if defined(__clang__)
+#if defined(__clang__) || defined(__CUDACC__)
 #define DUET_UNROLL _Pragma("unroll")
 #else
 /// The next loop has few iterations, known to the compiler: write them all out.

@@ -2,7 +2,7 @@
 
 namespace duet {
 
-extern const Conv2dRow conv2d_cuda_implicit_gemm, conv2d_cuda_naive;
+extern const Conv2dRow conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive;
 #if !DUET_CUDA_PLUGIN
 extern const Conv2dRow conv2d_cpu_winograd;
 #if DUET_HAVE_ONEDNN
@@ -13,7 +13,7 @@ extern const Conv2dRow conv2d_cpu, conv2d_ref;
 
 RowList<Conv2dRow>& conv2d_rows() {
   static RowList<Conv2dRow> rows("conv2d", {
-    conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
+    conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
 #if !DUET_CUDA_PLUGIN
         conv2d_cpu_winograd,
 #if DUET_HAVE_ONEDNN

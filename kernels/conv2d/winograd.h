@@ -19,6 +19,7 @@
 /// takes the place of √3, and the typical error is s₂² / 3 = 7.1 times that of a direct sum of as
 /// many terms. The textbook's points 0, ±1, ±2, ∞ have s = 48 and s₂² / 3 = 31 at the same cost.
 
+#include "kernels/base/host_device.h"
 #include "kernels/base/vec.h"
 
 namespace duet::winograd {
@@ -36,24 +37,24 @@ inline constexpr double p2 = 0.5, q2 = 2, p3 = p * p2, q3 = q * q2;
 /// 1 / Π (point − other points) for ±p and ±q; it is 1 for 0 and for ∞.
 inline constexpr double scale_p = -2.0 / 3, scale_q = 1.0 / 6;
 
-/// Bᵀ: the input.
-template <class T>
-DUET_INLINE void transform_input(const Vec<T>* d, Vec<T>* v) {
+/// The transforms are of numbers or vectors V with elements T. Bᵀ: the input.
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_input(const V* d, V* v) {
   v[0] = d[0] + d[4] - T(p2 + q2) * d[2];
   v[5] = d[1] + d[5] - T(p2 + q2) * d[3];
-  const Vec<T> even_p = d[4] - T(q2) * d[2], odd_p = d[3] - T(q2) * d[1];
+  const V even_p = d[4] - T(q2) * d[2], odd_p = d[3] - T(q2) * d[1];
   v[1] = even_p + T(p) * odd_p;
   v[2] = even_p - T(p) * odd_p;
-  const Vec<T> even_q = d[4] - T(p2) * d[2], odd_q = d[3] - T(p2) * d[1];
+  const V even_q = d[4] - T(p2) * d[2], odd_q = d[3] - T(p2) * d[1];
   v[3] = even_q + T(q) * odd_q;
   v[4] = even_q - T(q) * odd_q;
 }
 
 /// Aᵀ: the output.
-template <class T>
-DUET_INLINE void transform_output(const Vec<T>* m, Vec<T>* y) {
-  const Vec<T> even_p = m[1] + m[2], odd_p = m[1] - m[2];
-  const Vec<T> even_q = m[3] + m[4], odd_q = m[3] - m[4];
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_output(const V* m, V* y) {
+  const V even_p = m[1] + m[2], odd_p = m[1] - m[2];
+  const V even_q = m[3] + m[4], odd_q = m[3] - m[4];
   y[0] = m[0] + (even_p + even_q);
   y[1] = T(p) * odd_p + T(q) * odd_q;
   y[2] = T(p2) * even_p + T(q2) * even_q;
@@ -61,36 +62,36 @@ DUET_INLINE void transform_output(const Vec<T>* m, Vec<T>* y) {
 }
 
 /// A: the gradient of the output.
-template <class T>
-DUET_INLINE void transform_gradient(const Vec<T>* y, Vec<T>* z) {
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_gradient(const V* y, V* z) {
   z[0] = y[0];
   z[5] = y[3];
-  const Vec<T> even_p = y[0] + T(p2) * y[2], odd_p = y[1] + T(p2) * y[3];
+  const V even_p = y[0] + T(p2) * y[2], odd_p = y[1] + T(p2) * y[3];
   z[1] = even_p + T(p) * odd_p;
   z[2] = even_p - T(p) * odd_p;
-  const Vec<T> even_q = y[0] + T(q2) * y[2], odd_q = y[1] + T(q2) * y[3];
+  const V even_q = y[0] + T(q2) * y[2], odd_q = y[1] + T(q2) * y[3];
   z[3] = even_q + T(q) * odd_q;
   z[4] = even_q - T(q) * odd_q;
 }
 
 /// G: the weights.
-template <class T>
-DUET_INLINE void transform_weights(const Vec<T>* w, Vec<T>* u) {
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_weights(const V* w, V* u) {
   u[0] = w[0];
   u[5] = w[2];
-  const Vec<T> even_p = T(scale_p) * w[0] + T(scale_p * p2) * w[2], odd_p = T(scale_p * p) * w[1];
+  const V even_p = T(scale_p) * w[0] + T(scale_p * p2) * w[2], odd_p = T(scale_p * p) * w[1];
   u[1] = even_p + odd_p;
   u[2] = even_p - odd_p;
-  const Vec<T> even_q = T(scale_q) * w[0] + T(scale_q * q2) * w[2], odd_q = T(scale_q * q) * w[1];
+  const V even_q = T(scale_q) * w[0] + T(scale_q * q2) * w[2], odd_q = T(scale_q * q) * w[1];
   u[3] = even_q + odd_q;
   u[4] = even_q - odd_q;
 }
 
 /// Gᵀ: the gradient of the weights.
-template <class T>
-DUET_INLINE void transform_weight_gradient(const Vec<T>* m, Vec<T>* w) {
-  const Vec<T> even_p = m[1] + m[2], odd_p = m[1] - m[2];
-  const Vec<T> even_q = m[3] + m[4], odd_q = m[3] - m[4];
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_weight_gradient(const V* m, V* w) {
+  const V even_p = m[1] + m[2], odd_p = m[1] - m[2];
+  const V even_q = m[3] + m[4], odd_q = m[3] - m[4];
   w[0] = m[0] + (T(scale_p) * even_p + T(scale_q) * even_q);
   w[1] = T(scale_p * p) * odd_p + T(scale_q * q) * odd_q;
   w[2] = T(scale_p * p2) * even_p + (T(scale_q * q2) * even_q + m[5]);

@@ -103,6 +103,25 @@ struct MatrixByDepth {
   }
 };
 
+/// The operands of several products of the same size, `stride` elements apart.
+template <class Operand>
+struct Batch {
+  static constexpr int width = Operand::width;
+  Operand first;
+  std::int64_t stride;
+};
+
+template <class Operand>
+__device__ __forceinline__ const Operand& in_batch(const Operand& operand, int) {
+  return operand;
+}
+template <class Operand>
+__device__ __forceinline__ Operand in_batch(const Batch<Operand>& batch, int index) {
+  Operand operand = batch.first;
+  operand.data += index * batch.stride;
+  return operand;
+}
+
 /// How a block shares out a tile of rows_ × columns_, `depth_` deep: among warp_rows × warp_columns
 /// warps, in each of which the lanes stand 4 × 8. A thread has packs of rows and of columns, as far
 /// apart as its warp's lanes need for theirs: then neighbours read neighbouring shared memory.
@@ -184,7 +203,7 @@ struct Loader {
   }
 };
 
-/// C, or the slices' sums one after the other.
+/// C of each product, one after the other; or so for each slice.
 template <class T>
 struct Output {
   T* data;
@@ -194,15 +213,18 @@ struct Output {
 };
 
 /// blockIdx.x counts the tiles, those of the same rows side by side: what they read of A is then
-/// shared in the L2 cache. blockIdx.y counts slices of `slice` of the depth.
+/// shared in the L2 cache. blockIdx.y counts slices of `slice` of the depth, blockIdx.z products.
 template <class Tiling, class A, class B, class T = typename Tiling::T>
 __global__ void __launch_bounds__(Tiling::threads, Tiling::resident_blocks)
-    multiply_kernel(const A a, const B b, const Output<T> out, int depth, int slice) {
+    multiply_kernel(const A all_a, const B all_b, const Output<T> out, int depth, int slice) {
   constexpr int width = Tiling::width;
   SIMT_SHARED(a_tile, T[2][Tiling::depth][Tiling::rows + Tiling::padding]);
   SIMT_SHARED(b_tile, T[2][Tiling::depth][Tiling::columns + Tiling::padding]);
 
   const int tile = static_cast<int>(blockIdx.x), split = static_cast<int>(blockIdx.y);
+  const int index = static_cast<int>(blockIdx.z);
+  const auto& a = in_batch(all_a, index);
+  const auto& b = in_batch(all_b, index);
   const int tiles_across = (out.columns + Tiling::columns - 1) / Tiling::columns;
   const int first_row = tile / tiles_across * Tiling::rows;
   const int first_column = tile % tiles_across * Tiling::columns;
@@ -215,8 +237,10 @@ __global__ void __launch_bounds__(Tiling::threads, Tiling::resident_blocks)
   const int column =
       warp % Tiling::warp_columns * (Tiling::columns / Tiling::warp_columns) + lane % 8 * width;
 
-  Loader<Tiling, A, Tiling::rows> a_loader(a, first_row, first_k);
-  Loader<Tiling, B, Tiling::columns> b_loader(b, first_column, first_k);
+  using LoaderA = Loader<Tiling, std::remove_cvref_t<decltype(a)>, Tiling::rows>;
+  using LoaderB = Loader<Tiling, std::remove_cvref_t<decltype(b)>, Tiling::columns>;
+  LoaderA a_loader(a, first_row, first_k);
+  LoaderB b_loader(b, first_column, first_k);
   a_loader.fetch(a);
   b_loader.fetch(b);
   a_loader.store(a_tile[0]);
@@ -256,7 +280,8 @@ __global__ void __launch_bounds__(Tiling::threads, Tiling::resident_blocks)
     }
   }
 
-  T* to = out.data + static_cast<std::int64_t>(split) * out.rows * out.columns;
+  T* to =
+      out.data + (static_cast<std::int64_t>(split) * gridDim.z + index) * out.rows * out.columns;
 #pragma unroll
   for (int i = 0; i < Tiling::row_packs * width; ++i) {
     const int r = first_row + row + i / width * Tiling::row_stride + i % width;
@@ -309,24 +334,26 @@ std::int64_t tile_count(int rows, int columns) {
   return divide_up(rows, Tiling::rows) * divide_up(columns, Tiling::columns);
 }
 
-/// c (rows, columns) = A Bᵀ + bias with A (rows, depth) and B (columns, depth).
+/// c (rows, columns) = A Bᵀ + bias with A (rows, depth) and B (columns, depth); or `batch` such
+/// products, which lie one after the other in c, where A and B are a Batch or the same for all.
 template <class Tiling, class A, class B, class T = typename Tiling::T>
 void multiply_tiled(Exec& exec, const A& a, const B& b, const T* bias, T* c, int rows, int columns,
-                    int depth) {
+                    int depth, int batch = 1) {
   if (rows == 0 || columns == 0) return;
   const std::int64_t tiles = tile_count<Tiling>(rows, columns);
   const std::int64_t wanted = std::clamp<std::int64_t>(
-      enough_blocks / tiles, 1, std::max<std::int64_t>(depth / shortest_slice, 1));
+      enough_blocks / (tiles * batch), 1, std::max<std::int64_t>(depth / shortest_slice, 1));
   const std::int64_t slice =
       std::max<std::int64_t>(divide_up(divide_up(depth, wanted), Tiling::depth), 1) * Tiling::depth;
   const std::int64_t splits = std::max<std::int64_t>(divide_up(depth, slice), 1);
-  const std::int64_t size = static_cast<std::int64_t>(rows) * columns;
+  const std::int64_t size = static_cast<std::int64_t>(rows) * columns * batch;
   T* to = splits > 1 ? exec.workspace.allocate_array<T>(splits * size) : c;
   const Output<T> out{to, splits > 1 ? nullptr : bias, rows, columns,
                       takes_full_packs(to, columns)};
   simt::launch(exec.stream, multiply_kernel<Tiling, A, B>,
-               dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(splits)), Tiling::threads,
-               0, a, b, out, depth, static_cast<int>(slice));
+               dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(splits),
+                    static_cast<unsigned>(batch)),
+               Tiling::threads, 0, a, b, out, depth, static_cast<int>(slice));
   if (splits > 1)
     simt::launch(exec.stream, merge_kernel<T>,
                  dim3(static_cast<unsigned>(divide_up(size, merge_threads))), merge_threads, 0, to,
@@ -336,16 +363,17 @@ void multiply_tiled(Exec& exec, const A& a, const B& b, const T* bias, T* c, int
 /// The same in the tiles that suit the sizes.
 template <class T, class A, class B>
 void multiply(Exec& exec, const A& a, const B& b, const T* bias, T* c, int rows, int columns,
-              int depth) {
+              int depth, int batch = 1) {
   // A thread with 8 × 8 sums does twice the work of one with 8 × 4 for what it reads from shared
-  // memory. It pays where the fewer, larger tiles still give a quarter of the device work.
+  // memory. It pays where the fewer, larger tiles still give an eighth of the device work.
   if constexpr (std::is_same_v<T, float> && A::width == 4 && B::width == 4) {
     using Large = Tiling<T, 128, 128, 8, 4, 2>;
-    const std::int64_t blocks = tile_count<Large>(rows, columns) * (depth / shortest_slice);
+    const std::int64_t slices = std::max<std::int64_t>(depth / shortest_slice, 1);
+    const std::int64_t blocks = tile_count<Large>(rows, columns) * slices * batch;
     if (rows >= 128 && columns >= 128 && blocks >= enough_blocks / 8)
-      return multiply_tiled<Large>(exec, a, b, bias, c, rows, columns, depth);
+      return multiply_tiled<Large>(exec, a, b, bias, c, rows, columns, depth, batch);
   }
-  multiply_tiled<Tiling<T, 64, 64, 8, 2, 2>>(exec, a, b, bias, c, rows, columns, depth);
+  multiply_tiled<Tiling<T, 64, 64, 8, 2, 2>>(exec, a, b, bias, c, rows, columns, depth, batch);
 }
 
 }  // namespace duet::block_gemm

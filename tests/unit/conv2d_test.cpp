@@ -32,7 +32,11 @@ const std::vector<Conv2dParams> cases = {
     {5, 1, 1, 16, 16, 3, 3, 1, 1, 1, 1},
     {1, 4, 130, 3, 24, 3, 3, 1, 1, 1, 1},
     {3, 6, 6, 17, 300, 3, 3, 1, 1, 1, 1},
-    // Large enough for Winograd: whole and ragged tiles, whole and ragged groups of channels,
+    // For Winograd in emulated kernels, which take small calls only.
+    {1, 7, 6, 16, 20, 3, 3, 1, 1, 1, 1},
+    {2, 6, 9, 17, 35, 3, 3, 1, 1, 1, 1},
+    // Large enough for Winograd on a CPU: whole and ragged tiles, whole and ragged groups of
+    // channels,
     {1, 16, 16, 64, 64, 3, 3, 1, 1, 1, 1},
     {4, 13, 10, 32, 48, 3, 3, 1, 1, 1, 1},
     {2, 17, 11, 33, 40, 3, 3, 1, 1, 1, 1},
@@ -44,15 +48,30 @@ const std::vector<Conv2dParams> cases = {
     {3, 9, 9, 136, 132, 3, 3, 1, 1, 1, 1},
     // and more of them than are transformed at once.
     {34, 6, 6, 1030, 16, 3, 3, 1, 1, 1, 1},
-    // Each direction once through the emulated kernels' larger tiles: forward,
-    {2, 16, 16, 512, 256, 1, 1, 1, 1, 0, 0},
-    // backward_data and backward_weights, whose depth is cut into slices of unequal length.
-    {1, 17, 16, 132, 516, 3, 3, 1, 1, 1, 1},
 };
 
 enum Direction { forward, forward_biased, backward_data, backward_weights };
 const char* const direction_names[] = {"forward", "forward with bias", "backward_data",
                                        "backward_weights"};
+
+/// For the larger tiles of the emulated kernels: ragged ones, whose depth is cut into slices.
+struct LargeCase {
+  Direction direction;
+  Conv2dParams c;
+};
+const LargeCase large_cases[] = {
+    {forward_biased, {1, 17, 16, 88, 132, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 17, 16, 132, 88, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {2, 26, 24, 16, 132, 3, 3, 1, 1, 1, 1}},
+    // The same for Winograd's products,
+    {forward_biased, {1, 48, 44, 16, 132, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 48, 44, 132, 16, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {1, 8, 7, 132, 136, 3, 3, 1, 1, 1, 1}},
+    // and more tiles than it takes at once.
+    {forward_biased, {1, 132, 128, 16, 16, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 132, 128, 16, 16, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {1, 132, 128, 16, 16, 3, 3, 1, 1, 1, 1}},
+};
 
 struct Operands {
   explicit Operands(const Conv2dParams& c, DType dtype)
@@ -63,8 +82,8 @@ struct Operands {
   Array x, weight, bias, grad_y;
 };
 
-void call(const Conv2dRow& row, Direction direction, const Conv2dParams& c, Exec exec,
-          ConstView x, ConstView weight, ConstView bias, ConstView grad_y, View out) {
+void call(const Conv2dRow& row, Direction direction, const Conv2dParams& c, Exec exec, ConstView x,
+          ConstView weight, ConstView bias, ConstView grad_y, View out) {
   switch (direction) {
     case forward: row.forward(exec, c, x, weight, {}, out); break;
     case forward_biased: row.forward(exec, c, x, weight, bias, out); break;
@@ -102,14 +121,15 @@ std::int64_t reduction_length(Direction direction, const Conv2dParams& c) {
 
 const Conv2dRow& reference() { return conv2d_rows().rows().back(); }
 
-/// Calls `f(row, dtype)` for every row and dtype that supports a call of less than `most_flops` (an
-/// emulated kernel: of less than `most_emulated_flops`, for it is a hundred times slower).
+/// Calls `f(row, dtype)` for every row and dtype that supports a call; for an emulated kernel,
+/// which takes a hundred times longer, if the call has at most `most_emulated_flops`.
 template <class F>
 void for_each_row(const Conv2dParams& c, double most_emulated_flops, F&& f) {
   for (const Conv2dRow& row : conv2d_rows().rows())
     for (const DType dtype : {DType::f32, DType::f64}) {
-      const bool small = row.device == DeviceType::cpu || c.flops() < most_emulated_flops;
-      if (small && row.supports(c, dtype)) f(row, dtype);
+      const bool takes_part = row.device == DeviceType::cpu ||
+                              (row.device == DeviceType::simt && c.flops() <= most_emulated_flops);
+      if (takes_part && row.supports(c, dtype)) f(row, dtype);
     }
 }
 
@@ -133,7 +153,7 @@ TEST_CASE("conv2d: every row agrees with the reference in float64") {
     for (const Direction d : directions) {
       const Array truth = run(reference(), d, c, f64);
       CHECK(truth.largest() > 0.01);
-      for_each_row(c, [&](const Conv2dRow& row, DType dtype) {
+      for_each_row(c, 2e6, [&](const Conv2dRow& row, DType dtype) {
         ++supported[row.name];
         if (row.kind == RowKind::ref && dtype == DType::f64) return;  // the truth itself
         const Array result = run(row, d, c, dtype == DType::f32 ? f32 : f64);
@@ -147,10 +167,24 @@ TEST_CASE("conv2d: every row agrees with the reference in float64") {
     CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
 }
 
+TEST_CASE("conv2d: large calls of the emulated kernels agree with the reference in float64") {
+  for (const auto& [d, c] : large_cases) {
+    const Operands f32(c, DType::f32), f64(c, DType::f64);
+    const Array truth = run(reference(), d, c, f64);
+    for (const Conv2dRow& row : conv2d_rows().rows())
+      if (row.device == DeviceType::simt && std::string_view(row.name) != "simt.naive") {
+        INFO(name(row, d, c, DType::f32));
+        REQUIRE(row.supports(c, DType::f32));
+        CHECK(run(row, d, c, f32).distance(truth) <=
+              row.error_factor * test::sum_tolerance(reduction_length(d, c), DType::f32, truth));
+      }
+  }
+}
+
 TEST_CASE("conv2d: the same bits on every run, and on one thread and two") {
   for (const Conv2dParams& c : cases) {
     const Operands f32(c, DType::f32), f64(c, DType::f64);
-    for_each_row(c, [&](const Conv2dRow& row, DType dtype) {
+    for_each_row(c, 5e5, [&](const Conv2dRow& row, DType dtype) {
       if (row.kind == RowKind::ref) return;  // one thread an image, no sum across images
       const Operands& in = dtype == DType::f32 ? f32 : f64;
       for (const Direction d : directions) {

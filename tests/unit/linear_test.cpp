@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/simt_operands.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -15,9 +16,9 @@ namespace {
 
 // {n, in_features, out_features}
 const std::vector<LinearParams> cases = {
-    {1, 1, 1},    {1, 7, 5},     {2, 64, 3},    {3, 17, 31},    {5, 33, 64},
-    {7, 200, 41}, {32, 128, 3},  {32, 96, 130}, {64, 65, 66},   {33, 1031, 18},
-    {1, 3000, 9}, {4, 515, 777}, {32, 3, 600},  {100, 40, 129}, {6, 8, 1},
+    {1, 1, 1},    {1, 7, 5},      {2, 64, 3},   {3, 17, 31},    {5, 33, 64},  {7, 200, 41},
+    {32, 128, 3}, {32, 96, 130},  {64, 65, 66}, {33, 1031, 18}, {1, 3000, 9}, {4, 515, 777},
+    {32, 3, 600}, {100, 40, 129}, {6, 8, 1},    {1, 516, 10},   {8, 640, 20}, {30, 264, 36},
 };
 
 enum Direction { forward, forward_biased, backward_data, backward_weights };
@@ -33,24 +34,32 @@ struct Operands {
   Array x, weight, bias, grad_y;
 };
 
+void call(const LinearRow& row, Direction direction, const LinearParams& p, Exec exec, ConstView x,
+          ConstView weight, ConstView bias, ConstView grad_y, View out) {
+  switch (direction) {
+    case forward: row.forward(exec, p, x, weight, {}, out); break;
+    case forward_biased: row.forward(exec, p, x, weight, bias, out); break;
+    case backward_data: row.backward_data(exec, p, grad_y, weight, out); break;
+    case backward_weights: row.backward_weights(exec, p, x, grad_y, out); break;
+  }
+}
+
 Array run(const LinearRow& row, Direction direction, const LinearParams& p, const Operands& in) {
-  TestWorkspace workspace;
-  Exec exec{{}, workspace};
   Array out(direction == backward_data      ? Shape{p.n, p.in_features}
             : direction == backward_weights ? Shape{p.out_features, p.in_features}
                                             : Shape{p.n, p.out_features},
             in.x.view().dtype);
-  switch (direction) {
-    case forward: row.forward(exec, p, in.x.view(), in.weight.view(), {}, out.view()); break;
-    case forward_biased:
-      row.forward(exec, p, in.x.view(), in.weight.view(), in.bias.view(), out.view());
-      break;
-    case backward_data:
-      row.backward_data(exec, p, in.grad_y.view(), in.weight.view(), out.view());
-      break;
-    case backward_weights:
-      row.backward_weights(exec, p, in.x.view(), in.grad_y.view(), out.view());
-      break;
+  if (row.device == DeviceType::simt) {
+    test::SimtOperands device;
+    const View result = device.make(out.view());
+    call(row, direction, p, {{{DeviceType::simt, 0}}, device}, device.put(in.x.view()),
+         device.put(in.weight.view()), device.put(in.bias.view()), device.put(in.grad_y.view()),
+         result);
+    device.get(result, out.view());
+  } else {
+    TestWorkspace workspace;
+    call(row, direction, p, {{}, workspace}, in.x.view(), in.weight.view(), in.bias.view(),
+         in.grad_y.view(), out.view());
   }
   return out;
 }
@@ -68,7 +77,7 @@ template <class F>
 void for_each_row(const LinearParams& p, F&& f) {
   for (const LinearRow& row : linear_rows().rows())
     for (const DType dtype : {DType::f32, DType::f64})
-      if (row.device == DeviceType::cpu && row.supports(p, dtype)) f(row, dtype);
+      if (row.device != DeviceType::cuda && row.supports(p, dtype)) f(row, dtype);
 }
 
 std::string name(const LinearRow& row, Direction d, const LinearParams& p, DType dtype) {
