@@ -29,7 +29,7 @@ struct Config {
   std::string stream = "both", fusion = "concat";
   std::int64_t size = 64;
   std::vector<std::int64_t> widths = {32, 64, 128, 256}, head = {512, 256, 128};
-  double dropout = 0.1, block_dropout = 0;
+  double dropout = 0, block_dropout = 0;
   bool batch_norm = true;
   double bn_momentum = 0.1, bn_eps = 1e-5;
 
