@@ -3,7 +3,7 @@
 #
 # It lies beside the programs. Where nvcc is missing it is left out with one line. Targets:
 #
-#   duet_cuda_kernels   kernels/*/*_cuda*.cu, by nvcc
+#   duet_cuda_kernels   kernels/*/*_cuda*.cu and layers/fusion/*.cu, by nvcc
 #   duet_cuda_host      kernels/cuda/*.cpp, the rows that call a library (*_cublas.cpp, *_cudnn.cpp, *_cufft.cpp), and once
 #                       more the lists of the ops that have rows here: with DUET_CUDA_PLUGIN=1 they name these alone
 #   duet_cuda           the plugin
@@ -67,7 +67,7 @@ duet_report(cuBLAS "${cublas_target}" "${CUDAToolkit_LIBRARY_DIR}" "linear layer
 duet_report(cuFFT "${cufft_target}" "${CUDAToolkit_LIBRARY_DIR}" "spectrograms on CUDA have no library row")
 duet_report(cuDNN "${cudnn_target}" "${CUDNN_LIBRARY}" "layers on CUDA have our own rows alone")
 
-file(GLOB kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*/*_cuda*.cu")
+file(GLOB kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*/*_cuda*.cu" "${PROJECT_SOURCE_DIR}/layers/fusion/*.cu")
 add_library(duet_cuda_kernels OBJECT ${kernels})
 target_include_directories(duet_cuda_kernels PRIVATE ${PROJECT_SOURCE_DIR})
 # fmt takes nvcc for a compiler that knows no constexpr, and cannot check format strings under it; g++ checks them where it
