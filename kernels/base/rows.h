@@ -82,6 +82,8 @@ class RowTable {
   const std::string& op() const { return op_; }
   virtual std::size_t size() const = 0;
   virtual const RowInfo& info(std::size_t i) const = 0;
+  /// Row i's answer to the op's default call.
+  virtual Support takes(std::size_t i, DType dtype) const = 0;
   /// The rows that have been chosen so far in this process, in list order.
   std::vector<std::string> used() const;
 
@@ -119,6 +121,9 @@ class RowList final : public RowTable {
 
   std::size_t size() const override { return rows_.size(); }
   const RowInfo& info(std::size_t i) const override { return rows_[i]; }
+  Support takes(std::size_t i, DType dtype) const override {
+    return rows_[i].supports(Params{}, dtype);
+  }
   const std::vector<Row>& rows() const { return rows_; }
 
   void append_copy(const RowInfo& row) override { rows_.push_back(static_cast<const Row&>(row)); }

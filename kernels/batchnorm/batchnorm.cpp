@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const BatchNormRow batchnorm_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const BatchNormRow batchnorm_cpu, batchnorm_ref;
+#endif
 
 RowList<BatchNormRow>& batchnorm_rows() {
-  static RowList<BatchNormRow> rows("batchnorm", {batchnorm_cpu, batchnorm_ref});
+  static RowList<BatchNormRow> rows("batchnorm", {
+    batchnorm_cuda,
+#if !DUET_CUDA_PLUGIN
+        batchnorm_cpu, batchnorm_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = batchnorm_rows();

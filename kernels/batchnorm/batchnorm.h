@@ -9,6 +9,7 @@
 /// towards the batch's mean and its unbiased variance.
 
 #include "kernels/base/exec.h"
+#include "kernels/base/host_device.h"
 #include "kernels/base/rows.h"
 #include "kernels/base/view.h"
 
@@ -27,8 +28,8 @@ struct BatchNormRow : RowInfo {
   using Params = BatchNormParams;
   Support (*supports)(const Params&, DType);
   /// x (rows, C), weight (C), bias (C) → y (rows, C). In training mean (C) and var (C) are written,
-  /// and running_mean (C) and running_var (C) follow them where they are given; else mean and var are
-  /// read, and the running ones are absent.
+  /// and running_mean (C) and running_var (C) follow them where they are given; else mean and var
+  /// are read, and the running ones are absent.
   void (*forward)(Exec&, const Params&, ConstView x, ConstView weight, ConstView bias, View mean,
                   View var, View running_mean, View running_var, View y);
   /// → grad_x (rows, C), grad_weight (C), grad_bias (C).
@@ -41,7 +42,8 @@ template <class T>
 struct RunningStatistics {
   T *mean, *var;  // null where they are not kept
 
-  void follow(const BatchNormParams& p, std::int64_t c, T batch_mean, T batch_var) const {
+  DUET_HOST_DEVICE void follow(const BatchNormParams& p, std::int64_t c, T batch_mean,
+                               T batch_var) const {
     if (!mean) return;
     const double rows = static_cast<double>(p.rows), unbiased = batch_var * (rows / (rows - 1));
     mean[c] += static_cast<T>(p.momentum * (batch_mean - mean[c]));

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const BinaryRow binary_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const BinaryRow binary_cpu, binary_ref;
+#endif
 
 RowList<BinaryRow>& binary_rows() {
-  static RowList<BinaryRow> rows("binary", {binary_cpu, binary_ref});
+  static RowList<BinaryRow> rows("binary", {
+    binary_cuda,
+#if !DUET_CUDA_PLUGIN
+        binary_cpu, binary_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = binary_rows();

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const MaxPool2dRow maxpool2d_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const MaxPool2dRow maxpool2d_cpu, maxpool2d_ref;
+#endif
 
 RowList<MaxPool2dRow>& maxpool2d_rows() {
-  static RowList<MaxPool2dRow> rows("maxpool2d", {maxpool2d_cpu, maxpool2d_ref});
+  static RowList<MaxPool2dRow> rows("maxpool2d", {
+    maxpool2d_cuda,
+#if !DUET_CUDA_PLUGIN
+        maxpool2d_cpu, maxpool2d_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = maxpool2d_rows();

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const PermuteRow permute_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const PermuteRow permute_ref;
+#endif
 
 RowList<PermuteRow>& permute_rows() {
-  static RowList<PermuteRow> rows("permute", {permute_ref});
+  static RowList<PermuteRow> rows("permute", {
+    permute_cuda,
+#if !DUET_CUDA_PLUGIN
+        permute_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = permute_rows();

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const ReduceRow reduce_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const ReduceRow reduce_cpu, reduce_ref;
+#endif
 
 RowList<ReduceRow>& reduce_rows() {
-  static RowList<ReduceRow> rows("reduce", {reduce_cpu, reduce_ref});
+  static RowList<ReduceRow> rows("reduce", {
+    reduce_cuda,
+#if !DUET_CUDA_PLUGIN
+        reduce_cpu, reduce_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = reduce_rows();

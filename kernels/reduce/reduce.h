@@ -1,7 +1,7 @@
 #pragma once
 /// Reductions over one dimension of an array seen as (outer, n, inner): y (outer, inner). Sums of
 /// f32 are carried in f64 across fixed chunks, so a result does not depend on the number of
-/// threads.
+/// threads. NaN is larger than every number.
 
 #include "kernels/base/exec.h"
 #include "kernels/base/rows.h"

@@ -7,7 +7,9 @@ template <class T>
 std::int64_t first_maximum(const ReduceParams& p, const T* x) {
   std::int64_t best = 0;
   for (std::int64_t k = 1; k < p.n; ++k)
-    if (x[k * p.inner] > x[best * p.inner]) best = k;
+    if (const T value = x[k * p.inner], maximum = x[best * p.inner];
+        value > maximum || (value != value && maximum == maximum))
+      best = k;
   return best;
 }
 

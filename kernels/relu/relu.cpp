@@ -9,10 +9,10 @@ extern const ReluRow relu_cpu, relu_ref;
 
 RowList<ReluRow>& relu_rows() {
   static RowList<ReluRow> rows("relu", {
+    relu_cuda,
 #if !DUET_CUDA_PLUGIN
-    relu_cpu, relu_ref,
+        relu_cpu, relu_ref,
 #endif
-        relu_cuda,
   });
   return rows;
 }

@@ -1,25 +1,27 @@
 #include "kernels/relu/relu.h"
+#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
 namespace {
 
-constexpr int block_threads = 256;
-
 template <class T>
 __global__ void forward(std::int64_t count, const T* x, T* y) {
-  const std::int64_t i = blockIdx.x * std::int64_t{block_threads} + threadIdx.x;
-  if (i < count) y[i] = x[i] < 0 ? T(0) : x[i];
+  const std::int64_t i = simt::first_element();
+  auto value = simt::load<4>(x, i, count);
+#pragma unroll
+  for (T& v : value.at) v = v < 0 ? T(0) : v;
+  simt::store<4>(y, i, count, value);
 }
 
 template <class T>
 __global__ void backward(std::int64_t count, const T* y, const T* grad_y, T* grad_x) {
-  const std::int64_t i = blockIdx.x * std::int64_t{block_threads} + threadIdx.x;
-  if (i < count) grad_x[i] = y[i] > 0 ? grad_y[i] : T(0);
-}
-
-dim3 grid(std::int64_t count) {
-  return dim3(static_cast<unsigned>((count + block_threads - 1) / block_threads));
+  const std::int64_t i = simt::first_element();
+  const auto out = simt::load<4>(y, i, count);
+  auto g = simt::load<4>(grad_y, i, count);
+#pragma unroll
+  for (int k = 0; k < 4; ++k) g.at[k] = out.at[k] > 0 ? g.at[k] : T(0);
+  simt::store<4>(grad_x, i, count, g);
 }
 
 }  // namespace
@@ -30,15 +32,14 @@ extern const ReluRow relu_cuda = {
     [](Exec& exec, const ReluParams& p, ConstView x, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        simt::launch(exec.stream, forward<T>, grid(p.count), block_threads, 0, p.count, x.as<T>(),
-                     y.as<T>());
+        simt::launch_elementwise(exec.stream, forward<T>, p.count, p.count, x.as<T>(), y.as<T>());
       });
     },
     [](Exec& exec, const ReluParams& p, ConstView y, ConstView grad_y, View grad_x) {
       dispatch_floating(y.dtype, [&](auto zero) {
         using T = decltype(zero);
-        simt::launch(exec.stream, backward<T>, grid(p.count), block_threads, 0, p.count,
-                     y.as<T>(), grad_y.as<T>(), grad_x.as<T>());
+        simt::launch_elementwise(exec.stream, backward<T>, p.count, p.count, y.as<T>(),
+                                 grad_y.as<T>(), grad_x.as<T>());
       });
     },
 };

@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const SoftmaxRow softmax_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const SoftmaxRow softmax_ref;
+#endif
 
 RowList<SoftmaxRow>& softmax_rows() {
-  static RowList<SoftmaxRow> rows("softmax", {softmax_ref});
+  static RowList<SoftmaxRow> rows("softmax", {
+    softmax_cuda,
+#if !DUET_CUDA_PLUGIN
+        softmax_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = softmax_rows();

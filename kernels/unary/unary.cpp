@@ -2,10 +2,18 @@
 
 namespace duet {
 
+extern const UnaryRow unary_cuda;
+#if !DUET_CUDA_PLUGIN
 extern const UnaryRow unary_cpu, unary_ref;
+#endif
 
 RowList<UnaryRow>& unary_rows() {
-  static RowList<UnaryRow> rows("unary", {unary_cpu, unary_ref});
+  static RowList<UnaryRow> rows("unary", {
+    unary_cuda,
+#if !DUET_CUDA_PLUGIN
+        unary_cpu, unary_ref,
+#endif
+  });
   return rows;
 }
 [[maybe_unused]] static const auto& registered = unary_rows();

@@ -3,12 +3,13 @@
 
 #include <cmath>
 
+#include "kernels/base/host_device.h"
 #include "kernels/unary/unary.h"
 
 namespace duet::unary {
 
 template <class T>
-T value(const UnaryParams& p, T x) {
+DUET_HOST_DEVICE T value(const UnaryParams& p, T x) {
   switch (p.op) {
     case UnaryOp::affine: return static_cast<T>(p.scale) * x + static_cast<T>(p.offset);
     case UnaryOp::square: return x * x;
@@ -23,7 +24,7 @@ T value(const UnaryParams& p, T x) {
 
 /// f′(x), given x and y = f(x).
 template <class T>
-T derivative(const UnaryParams& p, T x, T y) {
+DUET_HOST_DEVICE T derivative(const UnaryParams& p, T x, T y) {
   switch (p.op) {
     case UnaryOp::affine: return static_cast<T>(p.scale);
     case UnaryOp::square: return T(2) * x;
