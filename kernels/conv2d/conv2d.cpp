@@ -2,6 +2,9 @@
 
 namespace duet {
 
+#if DUET_HAVE_CUDNN
+extern const Conv2dRow conv2d_cudnn;
+#endif
 extern const Conv2dRow conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive;
 #if !DUET_CUDA_PLUGIN
 extern const Conv2dRow conv2d_cpu_winograd;
@@ -13,7 +16,10 @@ extern const Conv2dRow conv2d_cpu, conv2d_ref;
 
 RowList<Conv2dRow>& conv2d_rows() {
   static RowList<Conv2dRow> rows("conv2d", {
-    conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
+#if DUET_HAVE_CUDNN
+    conv2d_cudnn,
+#endif
+        conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
 #if !DUET_CUDA_PLUGIN
         conv2d_cpu_winograd,
 #if DUET_HAVE_ONEDNN

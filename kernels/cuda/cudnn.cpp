@@ -124,6 +124,17 @@ Descriptor describe(const Tensor& tensor) {
   return d;
 }
 
+ImageDescriptor::ImageDescriptor(DType dtype, const std::array<std::int64_t, 4>& extents) {
+  cudnnTensorDescriptor_t made = nullptr;
+  check(cudnnCreateTensorDescriptor(&made), "a tensor descriptor");
+  descriptor_.reset(made);
+  const auto [n, c, h, w] = extents;
+  check(cudnnSetTensor4dDescriptor(
+            made, CUDNN_TENSOR_NHWC, dtype == DType::f64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT,
+            static_cast<int>(n), static_cast<int>(c), static_cast<int>(h), static_cast<int>(w)),
+        "a tensor descriptor");
+}
+
 AbsentDevice::AbsentDevice(std::string_view json)
     : properties_(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
   properties_.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, std::ssize(json),

@@ -63,6 +63,37 @@ struct Tensor {
 /// Its memory has the channels last: (N, H, W, C), weights (O, kH, kW, I).
 Descriptor describe(const Tensor& tensor);
 
+/// The extents that cuDNN's older functions count in.
+constexpr std::int64_t most_extent = 0x7fffffff;
+
+/// A tensor as cuDNN's older functions know it: extents (N, C, H, W), channels last in memory.
+class ImageDescriptor {
+ public:
+  ImageDescriptor(DType dtype, const std::array<std::int64_t, 4>& extents);
+  operator cudnnTensorDescriptor_t() const { return descriptor_.get(); }
+
+ private:
+  struct Destroy {
+    void operator()(cudnnTensorDescriptor_t d) const { cudnnDestroyTensorDescriptor(d); }
+  };
+  std::unique_ptr<std::remove_pointer_t<cudnnTensorDescriptor_t>, Destroy> descriptor_;
+};
+
+/// A factor of cuDNN's older functions: a float, or with f64 tensors a double.
+class Factor {
+ public:
+  Factor(DType dtype, double value)
+      : f32_(static_cast<float>(value)), f64_(value), is_f64_(dtype == DType::f64) {}
+  const void* address() const {
+    return is_f64_ ? static_cast<const void*>(&f64_) : static_cast<const void*>(&f32_);
+  }
+
+ private:
+  float f32_;
+  double f64_;
+  bool is_f64_;
+};
+
 /// Plans are made for a device that is not there while this lives, from what JSON says of it: the
 /// form in which cuDNN writes down a device's properties. They cannot run.
 class AbsentDevice {

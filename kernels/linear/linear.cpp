@@ -2,6 +2,9 @@
 
 namespace duet {
 
+#if DUET_HAVE_CUBLAS
+extern const LinearRow linear_cublas;
+#endif
 extern const LinearRow linear_cuda;
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
@@ -12,7 +15,10 @@ extern const LinearRow linear_cpu, linear_ref;
 
 RowList<LinearRow>& linear_rows() {
   static RowList<LinearRow> rows("linear", {
-    linear_cuda,
+#if DUET_HAVE_CUBLAS
+    linear_cublas,
+#endif
+        linear_cuda,
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
         linear_onednn,
