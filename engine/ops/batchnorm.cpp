@@ -50,16 +50,16 @@ Tensor batchnorm(const Tensor& x, const Tensor& weight, const Tensor& bias, cons
   require_same_kind("batchnorm", "weight", x, weight);
   params.rows = x.numel() / channels;
   params.channels = channels;
-  require(!params.training || params.rows > 1, "[batchnorm] one value a channel has no variance: x has shape {}",
-          to_string(x.shape()));
+  require(!params.training || params.rows > 1,
+          "[batchnorm] one value a channel has no variance: x has shape {}", to_string(x.shape()));
   return apply<BatchNormFunction>(x, weight, bias, mean, var, running.mean, running.var, params);
 }
 
 }  // namespace
 
 Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
-                          const BatchNormStatistics& statistics,
-                          const BatchNormStatistics& running, double momentum) {
+                          const BatchNormStatistics& statistics, const BatchNormStatistics& running,
+                          double momentum) {
   const auto or_new = [&](const Tensor& t) {
     return t ? t : Tensor::empty({x.dim(-1)}, x.dtype(), x.device());
   };

@@ -9,8 +9,8 @@ struct BatchNormStatistics {
 };
 
 /// Batch normalisation over the last dimension by the batch's own statistics; x (…, C), weight (C),
-/// bias (C). Where they are defined, `statistics` (the var biased) are written and `running` (the var
-/// unbiased) move towards them by `momentum`.
+/// bias (C). Where they are defined, `statistics` (the var biased) are written and `running` (the
+/// var unbiased) move towards them by `momentum`.
 Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                           const BatchNormStatistics& statistics = {},
                           const BatchNormStatistics& running = {}, double momentum = 0.1);

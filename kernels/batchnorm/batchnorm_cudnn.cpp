@@ -20,16 +20,16 @@ void forward(Exec& exec, const BatchNormParams& p, ConstView x, ConstView weight
   const cudnnHandle_t handle = cudnn::handle(exec.stream);
   const cudnn::ImageDescriptor images = pixels(p, x.dtype), each = channels(p, x.dtype);
   const cudnn::Factor one(x.dtype, 1), zero(x.dtype, 0);
-  // cuDNN tells the variance only by moving running statistics. Statistics of zero that move all the
-  // way are the batch's own, with the unbiased variance.
+  // cuDNN tells the variance only by moving running statistics. Statistics of zero that move all
+  // the way are the batch's own, with the unbiased variance.
   const std::size_t bytes = static_cast<std::size_t>(p.channels) * size_of(x.dtype);
   for (const View& own : {mean, var})
     cuda::check(cudaMemsetAsync(own.data, 0, bytes, cuda::stream_of(exec.stream)), "clearing");
-  cudnn::check(cudnnBatchNormalizationForwardTraining(
-                   handle, CUDNN_BATCHNORM_SPATIAL, one.address(), zero.address(), images, x.data,
-                   images, y.data, each, weight.data, bias.data, 1.0, mean.data, var.data, p.eps,
-                   nullptr, nullptr),
-               "batch normalisation");
+  cudnn::check(
+      cudnnBatchNormalizationForwardTraining(
+          handle, CUDNN_BATCHNORM_SPATIAL, one.address(), zero.address(), images, x.data, images,
+          y.data, each, weight.data, bias.data, 1.0, mean.data, var.data, p.eps, nullptr, nullptr),
+      "batch normalisation");
   if (running_mean) {
     const cudnn::Factor momentum(x.dtype, p.momentum), rest(x.dtype, 1 - p.momentum);
     for (const auto& [batch, running] : {std::pair(mean, running_mean), {var, running_var}})
@@ -47,12 +47,12 @@ void backward(Exec& exec, const BatchNormParams& p, ConstView x, ConstView grad_
               View grad_x, View grad_weight, View grad_bias) {
   const cudnn::ImageDescriptor images = pixels(p, x.dtype), each = channels(p, x.dtype);
   const cudnn::Factor one(x.dtype, 1), zero(x.dtype, 0);
-  cudnn::check(cudnnBatchNormalizationBackward(
-                   cudnn::handle(exec.stream), CUDNN_BATCHNORM_SPATIAL, one.address(),
-                   zero.address(), one.address(), zero.address(), images, x.data, images,
-                   grad_y.data, images, grad_x.data, each, weight.data, grad_weight.data,
-                   grad_bias.data, p.eps, nullptr, nullptr),
-               "batch normalisation's gradient");
+  cudnn::check(
+      cudnnBatchNormalizationBackward(
+          cudnn::handle(exec.stream), CUDNN_BATCHNORM_SPATIAL, one.address(), zero.address(),
+          one.address(), zero.address(), images, x.data, images, grad_y.data, images, grad_x.data,
+          each, weight.data, grad_weight.data, grad_bias.data, p.eps, nullptr, nullptr),
+      "batch normalisation's gradient");
 }
 
 }  // namespace
@@ -61,15 +61,13 @@ extern const BatchNormRow batchnorm_cudnn = {
     {"cudnn", RowKind::library, DeviceType::cuda},
     [](const BatchNormParams& p, DType dtype) {
       if (!p.training) return Support::no("has a derivative for training only");
-      if (p.rows < 2 || p.rows > cudnn::most_extent)
-        return Support::no("takes 2 … 2^31 - 1 rows");
+      if (p.rows < 2 || p.rows > cudnn::most_extent) return Support::no("takes 2 … 2^31 - 1 rows");
       return any_floating(dtype);
     },
     forward,
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView grad_y, ConstView weight,
-       ConstView, ConstView, View grad_x, View grad_weight, View grad_bias) {
-      backward(exec, p, x, grad_y, weight, grad_x, grad_weight, grad_bias);
-    },
+       ConstView, ConstView, View grad_x, View grad_weight,
+       View grad_bias) { backward(exec, p, x, grad_y, weight, grad_x, grad_weight, grad_bias); },
 };
 
 }  // namespace duet

@@ -48,14 +48,14 @@ std::vector<Descriptor> get_descriptors(const Descriptor& from, cudnnBackendAttr
 
 /// Why an engine's arithmetic is not ours; null where it is.
 const char* objection(const Descriptor& configuration) {
-  const std::vector<Descriptor> engine = get_descriptors(
-      configuration, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1);
+  const std::vector<Descriptor> engine = get_descriptors(configuration, CUDNN_ATTR_ENGINECFG_ENGINE,
+                                                         CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1);
   std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
   std::int64_t count = 0;
-  check(cudnnBackendGetAttribute(engine.at(0).get(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                 CUDNN_TYPE_NUMERICAL_NOTE, std::ssize(notes), &count,
-                                 notes.data()),
-        "an engine's numerical notes");
+  check(
+      cudnnBackendGetAttribute(engine.at(0).get(), CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                               CUDNN_TYPE_NUMERICAL_NOTE, std::ssize(notes), &count, notes.data()),
+      "an engine's numerical notes");
   for (std::int64_t i = 0; i < count; ++i) switch (notes[i]) {
       case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: return "computes in TF32";
       case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return "rounds its inputs";
@@ -170,9 +170,8 @@ Plan::Plan(const std::vector<Descriptor>& operations)
     check(cudnnBackendGetAttribute(heuristics.get(), CUDNN_ATTR_ENGINEHEUR_RESULTS,
                                    CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &most, nullptr),
           "counting engines");
-    for (const Descriptor& configuration :
-         get_descriptors(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                         CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, most)) {
+    for (const Descriptor& configuration : get_descriptors(
+             heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, most)) {
       ++tried;
       if (const char* why = objection(configuration)) {
         if (refusals.find(why) == std::string::npos) refusals += fmt::format("; one {}", why);
@@ -205,9 +204,9 @@ void Plan::run(Exec& exec, std::initializer_list<Operand> operands) const {
     ids.push_back(operand.id);
     addresses.push_back(operand.data);
   }
-  const void* workspace =
-      workspace_bytes_ > 0 ? exec.workspace.allocate(static_cast<std::size_t>(workspace_bytes_))
-                           : nullptr;
+  const void* workspace = workspace_bytes_ > 0
+                              ? exec.workspace.allocate(static_cast<std::size_t>(workspace_bytes_))
+                              : nullptr;
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, std::ssize(ids), ids.data());
   pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::ssize(addresses),

@@ -115,7 +115,8 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
   const auto transposed = [](bool yes) { return yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
   set(operation, CUBLASLT_MATMUL_DESC_TRANSA, transposed(p.transpose_a));
   set(operation, CUBLASLT_MATMUL_DESC_TRANSB, transposed(p.transpose_b));
-  // There is no bias in f64: C begins as the bias then, column for column, and the product is added.
+  // There is no bias in f64: C begins as the bias then, column for column, and the product is
+  // added.
   const bool fused = bias && !f64;
   if (fused) {
     set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
@@ -128,8 +129,7 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
                   "copying the bias");
     };
     copy(0, bias, 1);
-    for (std::int64_t done = 1; done < p.n; done *= 2)
-      copy(done, c, std::min(done, p.n - done));
+    for (std::int64_t done = 1; done < p.n; done *= 2) copy(done, c, std::min(done, p.n - done));
   }
 
   Layout layout_a, layout_b, layout_c;
@@ -148,8 +148,8 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
   cublasLtMatmulHeuristicResult_t algorithm;
   {
     static std::mutex mutex;
-    static auto& chosen =
-        *new std::map<std::tuple<int, Product, bool, std::uint32_t>, cublasLtMatmulHeuristicResult_t>;
+    static auto& chosen = *new std::map<std::tuple<int, Product, bool, std::uint32_t>,
+                                        cublasLtMatmulHeuristicResult_t>;
     const std::scoped_lock lock(mutex);
     const auto [entry, fresh] = chosen.try_emplace({device, p, fused, alignment});
     if (fresh) try {

@@ -23,9 +23,9 @@ const DeviceApi simt_device_api = {
       return done([&] { *block = simt::allocate(bytes); });
     },
     [](int, void* block) { return done([&] { simt::deallocate(block); }); },
-    [](int, Stream* stream) {
-      return done([&] { *stream = {{DeviceType::simt, 0}, nullptr}; });
-    },
+    [](int, Stream* stream) { return done([&] {
+                                *stream = {{DeviceType::simt, 0}, nullptr};
+                              }); },
     [](const Stream&, void* to, const void* from, std::size_t bytes) {
       return done([&] { simt::copy(to, from, bytes); });
     },

@@ -53,10 +53,9 @@ TEST_CASE("gradients: every row that takes float64 agrees with central differenc
         // At most 60 elements, spread over the tensor.
         const std::int64_t stride = std::max<std::int64_t>(1, grad.numel() / 60);
         for (std::int64_t i = 0; i < grad.numel(); i += stride) {
-          const double numeric =
-              (loss_at(c, device, cotangent, k, i, step) -
-               loss_at(c, device, cotangent, k, i, -step)) /
-              (2 * step);
+          const double numeric = (loss_at(c, device, cotangent, k, i, step) -
+                                  loss_at(c, device, cotangent, k, i, -step)) /
+                                 (2 * step);
           largest = std::max(largest, std::abs(grad.data<double>()[i]));
           error = std::max(error, std::abs(numeric - grad.data<double>()[i]));
         }
