@@ -63,7 +63,8 @@ struct Patches {
   __device__ Pack<T, width> load(const Place& at, const Step& tap) const {
     const int y = at.y + tap.r, x = at.x + tap.s;
     const bool inside = tap.r < g.kernel_h && y >= 0 && y < g.h && x >= 0 && x < g.w;
-    return load_pack<T, width>(at.image + (y * g.w + x) * g.in_channels + tap.channel, inside);
+    const int offset = inside ? (y * g.w + x) * g.in_channels + tap.channel : 0;
+    return load_pack<T, width>(at.image + offset, inside);
   }
 };
 
@@ -98,7 +99,8 @@ struct GradientPatches {
       q /= g.stride_w;
     }
     read = read && p < g.out_h && q < g.out_w;
-    return load_pack<T, width>(at.image + (p * g.out_w + q) * g.out_channels + tap.channel, read);
+    const int offset = read ? (p * g.out_w + q) * g.out_channels + tap.channel : 0;
+    return load_pack<T, width>(at.image + offset, read);
   }
 };
 

