@@ -13,7 +13,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 # ctest's summary is held back until the skipped tests have been listed.
-ctest --preset "$preset" --no-tests=error -L '^(unit|gradient|cli|simt)$' 2>&1 |
+ctest --preset "$preset" --no-tests=error -L '^(unit|gradient|cli|simt|cuda)$' 2>&1 |
   tee "$log" | sed '/tests passed, .* tests\{0,1\} failed out of/,$d' || status=$?
 
 skipped=$(sed -n 's/^SKIPPED: //p' "build/$preset/Testing/Temporary/LastTest.log" 2>/dev/null || true)
