@@ -22,8 +22,15 @@ else()
 endif()
 duet_report(OpenMP "${OpenMP_CXX_FOUND}" "${OpenMP_CXX_VERSION}" "everything runs on one core")
 
-find_package(dnnl QUIET)
-duet_report(oneDNN "${dnnl_FOUND}" "${dnnl_DIR} (${dnnl_VERSION})" "convolution and matrix products run on our own CPU rows")
+# Not by its own CMake configuration: Debian's fails where OpenCL's headers are missing, which we do not need.
+find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp)
+find_library(DNNL_LIBRARY dnnl)
+if(DNNL_INCLUDE_DIR AND DNNL_LIBRARY)
+  add_library(duet_onednn INTERFACE)
+  target_include_directories(duet_onednn SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+  target_link_libraries(duet_onednn INTERFACE ${DNNL_LIBRARY})
+endif()
+duet_report(oneDNN "${DNNL_LIBRARY}" "${DNNL_LIBRARY}" "convolution and matrix products run on our own CPU rows")
 
 find_package(nlohmann_json REQUIRED)
 duet_report(nlohmann-json TRUE "${nlohmann_json_DIR}" "")
