@@ -23,6 +23,7 @@ const char* format_name(DType dtype) {
   switch (dtype) {
     case DType::f32: return "F32";
     case DType::f64: return "F64";
+    case DType::bf16: return "BF16";
     case DType::i32: return "I32";
     case DType::u8: return "U8";
   }
@@ -122,7 +123,7 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
       const std::string format = entry.at("dtype");
       DType dtype{};
       bool known = false;
-      for (DType candidate : {DType::f32, DType::f64, DType::i32, DType::u8})
+      for (DType candidate : {DType::f32, DType::f64, DType::bf16, DType::i32, DType::u8})
         if (format == format_name(candidate)) dtype = candidate, known = true;
       if (!known) refuse("tensor '{}' has elements of type {}", name, format);
       const auto extents = entry.at("shape").get<std::vector<std::int64_t>>();

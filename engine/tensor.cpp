@@ -11,6 +11,7 @@ template <class F>
 decltype(auto) dispatch_any(DType dtype, F&& f) {
   if (dtype == DType::i32) return f(std::int32_t{});
   if (dtype == DType::u8) return f(std::uint8_t{});
+  if (dtype == DType::bf16) return f(bf16{});
   return dispatch_floating(dtype, f);
 }
 
@@ -48,8 +49,8 @@ double Tensor::item() const {
   require(defined() && numel() == 1, "[tensor] item() is for one element, this has {}",
           defined() ? numel() : 0);
   const Tensor host = to(Device{});
-  return dispatch_any(dtype(),
-                      [&](auto zero) { return static_cast<double>(*host.data<decltype(zero)>()); });
+  return dispatch_any(
+      dtype(), [&](auto zero) { return static_cast<double>(widen(*host.data<decltype(zero)>())); });
 }
 
 Tensor Tensor::alias(const Shape& shape) const {
@@ -76,7 +77,8 @@ Tensor Tensor::to(DType target) const {
     dispatch_any(target, [&](auto to) {
       const auto* source = data<decltype(from)>();
       auto* out = result.data<decltype(to)>();
-      for (std::int64_t i = 0; i < numel(); ++i) out[i] = static_cast<decltype(to)>(source[i]);
+      for (std::int64_t i = 0; i < numel(); ++i)
+        out[i] = static_cast<decltype(to)>(static_cast<Wide<decltype(to)>>(widen(source[i])));
     });
   });
   return result;

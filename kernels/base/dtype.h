@@ -4,16 +4,18 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/base/bf16.h"
 #include "kernels/base/error.h"
 
 namespace duet {
 
-enum class DType : std::uint8_t { f32, f64, i32, u8 };
+enum class DType : std::uint8_t { f32, f64, bf16, i32, u8 };
 
 constexpr std::size_t size_of(DType dtype) {
   switch (dtype) {
     case DType::f32: return 4;
     case DType::f64: return 8;
+    case DType::bf16: return 2;
     case DType::i32: return 4;
     case DType::u8: return 1;
   }
@@ -24,12 +26,14 @@ constexpr const char* to_string(DType dtype) {
   switch (dtype) {
     case DType::f32: return "f32";
     case DType::f64: return "f64";
+    case DType::bf16: return "bf16";
     case DType::i32: return "i32";
     case DType::u8: return "u8";
   }
   return "?";
 }
 
+/// The types that sums are carried in; bf16 is none of them.
 constexpr bool is_floating(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
 
 /// The DType of a C++ element type: `dtype_of<float> == DType::f32`.
@@ -42,6 +46,8 @@ template <>
 inline constexpr DType dtype_of<float> = DType::f32;
 template <>
 inline constexpr DType dtype_of<double> = DType::f64;
+template <>
+inline constexpr DType dtype_of<bf16> = DType::bf16;
 template <>
 inline constexpr DType dtype_of<std::int32_t> = DType::i32;
 template <>

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "kernels/base/bf16.h"
 #include "kernels/simt/emulator.h"
 
 #define __global__
@@ -45,20 +46,7 @@ struct Identity {
 template <class T>
 using Same = typename Identity<T>::type;
 
-/// The upper half of a float, rounded to nearest, ties to even.
-class bf16 {
- public:
-  bf16() = default;
-  explicit bf16(float f) {
-    const auto bits = std::bit_cast<std::uint32_t>(f);
-    bits_ = f != f ? 0x7fff : static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-  }
-  explicit operator float() const { return std::bit_cast<float>(std::uint32_t{bits_} << 16); }
-  std::uint16_t bits() const { return bits_; }
-
- private:
-  std::uint16_t bits_;
-};
+using duet::bf16;
 
 inline unsigned pack_bf16(float low, float high) {
   return bf16(low).bits() | static_cast<unsigned>(bf16(high).bits()) << 16;

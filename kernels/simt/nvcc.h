@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "kernels/base/bf16.h"
 #include "kernels/base/exec.h"
 #include "kernels/simt/site.h"
 
@@ -29,7 +30,7 @@ struct Identity {
 template <class T>
 using Same = typename Identity<T>::type;
 
-using bf16 = __nv_bfloat16;
+using duet::bf16;
 
 /// The stream of a launch, and where in the source it stands.
 struct LaunchStream {

@@ -50,6 +50,19 @@ TEST_CASE("tensor: conversion") {
   CHECK(Tensor::full({2}, 250, DType::u8).to(DType::f64).span<double>()[1] == 250);
 }
 
+TEST_CASE("tensor: bf16 is rounded to nearest, ties to even") {
+  // 8 bits of significand: steps of 1/128 above 1, so that 1/256 and 3/256 lie half-way.
+  const Tensor x =
+      Tensor::from(std::vector<double>{-2.5, 1 + 1.0 / 256, 1 + 3.0 / 256, 3e38, 0}, {5});
+  const Tensor back = x.to(DType::bf16).to(DType::f64);
+  const std::vector<double> expected{-2.5, 1, 1 + 4.0 / 256, 3e38, 0};
+  for (int i = 0; i < 5; ++i)
+    CHECK(back.data<double>()[i] == doctest::Approx(expected[i]).epsilon(1.0 / 256));
+  CHECK(back.data<double>()[1] == 1);
+  CHECK(back.data<double>()[2] == 1 + 4.0 / 256);
+  CHECK(x.to(DType::bf16).to(DType::i32).data<std::int32_t>()[0] == -2);
+}
+
 TEST_CASE("tensor: copying and filling in place") {
   const Tensor x = Tensor::zeros({2, 2}, DType::f64);
   x.fill(0.1);
