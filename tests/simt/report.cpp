@@ -9,8 +9,11 @@
 
 #include "kernels/base/error.h"
 
-/// ThreadSanitizer would wait a second for other threads at the end of each program.
-extern "C" const char* __tsan_default_options() { return "atexit_sleep_ms=0"; }
+/// ThreadSanitizer would wait a second for other threads at the end of each program, and take two
+/// races at one address for the same, where the shared memory of two kernels often lies.
+extern "C" const char* __tsan_default_options() {
+  return "atexit_sleep_ms=0:suppress_equal_addresses=0";
+}
 
 namespace duet::test {
 

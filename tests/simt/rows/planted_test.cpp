@@ -2,6 +2,7 @@
 /// shown with a kernel that has one.
 #include <doctest/doctest.h>
 
+#include "kernels/base/parallel.h"
 #include "tests/simt/device_array.h"
 #include "tests/simt/faulty.h"
 #include "tests/simt/report.h"
@@ -11,6 +12,12 @@ using namespace duet;
 using namespace duet::test;
 
 namespace {
+
+/// OpenMP's threads synchronise in ways that ThreadSanitizer does not see: without them.
+const struct OneThread {
+  OneThread() { set_thread_count(1); }
+  SerialScope serial;
+} one_thread;
 
 void run_faulty(const char* name) {
   const DeviceArray<float> y(64);
