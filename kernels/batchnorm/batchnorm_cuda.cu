@@ -2,7 +2,6 @@
 #include <bit>
 
 #include "kernels/batchnorm/batchnorm.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
