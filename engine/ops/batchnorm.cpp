@@ -31,8 +31,8 @@ struct BatchNormFunction {
     const auto& [params, row] = context.stored<BatchNormCall>();
     const Tensor &x = context.saved(0), &weight = context.saved(1);
     const Tensor grad_x = Tensor::empty(x.shape(), x.dtype(), x.device());
-    const Tensor grad_weight = Tensor::empty(weight.shape(), x.dtype(), x.device());
-    const Tensor grad_bias = Tensor::empty(weight.shape(), x.dtype(), x.device());
+    const Tensor grad_weight = Tensor::empty(weight.shape(), weight.dtype(), x.device());
+    const Tensor grad_bias = Tensor::empty(weight.shape(), weight.dtype(), x.device());
     OpExec exec(x.device());
     row->backward(exec, params, x, grad_y, weight, context.saved(2), context.saved(3), grad_x,
                   grad_weight, grad_bias);
@@ -47,7 +47,10 @@ Tensor batchnorm(const Tensor& x, const Tensor& weight, const Tensor& bias, cons
     require(t->shape() == Shape{channels},
             "[batchnorm] x has {} channels, a parameter has shape {}", channels,
             to_string(t->shape()));
-  require_same_kind("batchnorm", "weight", x, weight);
+  require(weight.dtype() == wide(x.dtype()) && weight.device() == x.device(),
+          "[batchnorm] x is {} on {}, which takes weights in {} there, not {} on {}",
+          to_string(x.dtype()), to_string(x.device().type), to_string(wide(x.dtype())),
+          to_string(weight.dtype()), to_string(weight.device().type));
   params.rows = x.numel() / channels;
   params.channels = channels;
   require(!params.training || params.rows > 1,
@@ -61,7 +64,7 @@ Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& b
                           const BatchNormStatistics& statistics, const BatchNormStatistics& running,
                           double momentum) {
   const auto or_new = [&](const Tensor& t) {
-    return t ? t : Tensor::empty({x.dim(-1)}, x.dtype(), x.device());
+    return t ? t : Tensor::empty({x.dim(-1)}, wide(x.dtype()), x.device());
   };
   return batchnorm(x, weight, bias, or_new(statistics.mean), or_new(statistics.var), running,
                    {.eps = eps, .training = true, .momentum = momentum});

@@ -78,40 +78,41 @@ __device__ void merge(int chunks, int channels, const double* partial, Finish fi
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
     forward_sums(std::int64_t rows, int channels, const T* x, double* partial) {
-  sum_columns<T, width>(rows, channels, partial,
-                        [=](std::int64_t at, int channel, T* sum, T* squares) {
-                          const auto value = simt::load<width>(x + at);
-                          const auto shift = simt::load<width>(x + channel);
+  sum_columns<Wide<T>, width>(rows, channels, partial,
+                              [=](std::int64_t at, int channel, Wide<T>* sum, Wide<T>* squares) {
+                                const auto value = simt::load<width>(x + at);
+                                const auto shift = simt::load<width>(x + channel);
 #pragma unroll
-                          for (int v = 0; v < width; ++v) {
-                            const T d = value.at[v] - shift.at[v];
-                            sum[v] += d;
-                            squares[v] += d * d;
-                          }
-                        });
+                                for (int v = 0; v < width; ++v) {
+                                  const auto d = value.at[v] - shift.at[v];
+                                  sum[v] += d;
+                                  squares[v] += d * d;
+                                }
+                              });
 }
 
 template <class T>
 __global__ void statistics(BatchNormParams p, int chunks, const double* partial, const T* x,
-                           T* mean, T* var, T* running_mean, T* running_var) {
+                           Wide<T>* mean, Wide<T>* var, Wide<T>* running_mean,
+                           Wide<T>* running_var) {
   merge(chunks, static_cast<int>(p.channels), partial, [=](int c, double sum, double squares) {
     const double shifted = sum / p.rows, variance = squares / p.rows - shifted * shifted;
-    mean[c] = static_cast<T>(x[c] + shifted);
-    var[c] = static_cast<T>(variance < 0 ? 0 : variance);
-    RunningStatistics<T>{running_mean, running_var}.follow(p, c, mean[c], var[c]);
+    mean[c] = static_cast<Wide<T>>(widen(x[c]) + shifted);
+    var[c] = static_cast<Wide<T>>(variance < 0 ? 0 : variance);
+    RunningStatistics<Wide<T>>{running_mean, running_var}.follow(p, c, mean[c], var[c]);
   });
 }
 
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    normalise(std::int64_t rows, int channels, double eps, const T* x, const T* weight,
-              const T* bias, const T* mean, const T* var, T* y) {
+    normalise(std::int64_t rows, int channels, double eps, const T* x, const Wide<T>* weight,
+              const Wide<T>* bias, const Wide<T>* mean, const Wide<T>* var, T* y) {
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
-  T scale[width];
+  Wide<T> scale[width];
 #pragma unroll
   for (int v = 0; v < width; ++v)
-    scale[v] = weight[channel + v] / std::sqrt(var[channel + v] + static_cast<T>(eps));
+    scale[v] = weight[channel + v] / std::sqrt(var[channel + v] + static_cast<Wide<T>>(eps));
   const auto center = simt::load<width>(mean + channel), offset = simt::load<width>(bias + channel);
   std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
   for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) {
@@ -128,18 +129,19 @@ __global__ void __launch_bounds__(block_threads)
 /// Σ g and Σ g·(x − mean).
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    backward_sums(std::int64_t rows, int channels, const T* x, const T* grad_y, const T* mean,
+    backward_sums(std::int64_t rows, int channels, const T* x, const T* grad_y, const Wide<T>* mean,
                   double* partial) {
-  sum_columns<T, width>(rows, channels, partial, [=](std::int64_t at, int channel, T* sum, T* dot) {
-    const auto value = simt::load<width>(x + at);
-    const auto g = simt::load<width>(grad_y + at);
-    const auto center = simt::load<width>(mean + channel);
+  sum_columns<Wide<T>, width>(rows, channels, partial,
+                              [=](std::int64_t at, int channel, Wide<T>* sum, Wide<T>* dot) {
+                                const auto value = simt::load<width>(x + at);
+                                const auto g = simt::load<width>(grad_y + at);
+                                const auto center = simt::load<width>(mean + channel);
 #pragma unroll
-    for (int v = 0; v < width; ++v) {
-      sum[v] += g.at[v];
-      dot[v] += g.at[v] * (value.at[v] - center.at[v]);
-    }
-  });
+                                for (int v = 0; v < width; ++v) {
+                                  sum[v] += g.at[v];
+                                  dot[v] += g.at[v] * (value.at[v] - center.at[v]);
+                                }
+                              });
 }
 
 template <class T>
@@ -153,21 +155,23 @@ __global__ void parameter_gradients(BatchNormParams p, int chunks, const double*
 
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    input_gradient(BatchNormParams p, const T* x, const T* grad_y, const T* weight, const T* mean,
-                   const T* var, const T* grad_weight, const T* grad_bias, T* grad_x) {
+    input_gradient(BatchNormParams p, const T* x, const T* grad_y, const Wide<T>* weight,
+                   const Wide<T>* mean, const Wide<T>* var, const Wide<T>* grad_weight,
+                   const Wide<T>* grad_bias, T* grad_x) {
+  using W = Wide<T>;
   const int channels = static_cast<int>(p.channels);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
   // grad_x = scale · (g − shift − slope · (x − mean)); in inference shift and slope are zero.
-  T scale[width], shift[width], slope[width];
+  W scale[width], shift[width], slope[width];
 #pragma unroll
   for (int v = 0; v < width; ++v) {
     const int c = channel + v;
-    const T inv_std = T(1) / std::sqrt(var[c] + static_cast<T>(p.eps));
-    const T rows = static_cast<T>(p.rows);
+    const W inv_std = W(1) / std::sqrt(var[c] + static_cast<W>(p.eps));
+    const W rows = static_cast<W>(p.rows);
     scale[v] = weight[c] * inv_std;
-    shift[v] = p.training ? grad_bias[c] / rows : T(0);
-    slope[v] = p.training ? grad_weight[c] / rows * inv_std : T(0);
+    shift[v] = p.training ? grad_bias[c] / rows : W(0);
+    slope[v] = p.training ? grad_weight[c] / rows * inv_std : W(0);
   }
   const auto center = simt::load<width>(mean + channel);
   std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
@@ -204,8 +208,9 @@ struct Layout {
 };
 
 template <class T>
-void forward(Exec& exec, const BatchNormParams& p, const T* x, const T* weight, const T* bias,
-             T* mean, T* var, T* running_mean, T* running_var, T* y) {
+void forward(Exec& exec, const BatchNormParams& p, const T* x, const Wide<T>* weight,
+             const Wide<T>* bias, Wide<T>* mean, Wide<T>* var, Wide<T>* running_mean,
+             Wide<T>* running_var, T* y) {
   const int channels = static_cast<int>(p.channels);
   simt::with_row_packets(
       p.channels,
@@ -227,8 +232,9 @@ void forward(Exec& exec, const BatchNormParams& p, const T* x, const T* weight, 
 }
 
 template <class T>
-void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y, const T* weight,
-              const T* mean, const T* var, T* grad_x, T* grad_weight, T* grad_bias) {
+void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
+              const Wide<T>* weight, const Wide<T>* mean, const Wide<T>* var, T* grad_x,
+              Wide<T>* grad_weight, Wide<T>* grad_bias) {
   const int channels = static_cast<int>(p.channels);
   simt::with_row_packets(
       p.channels,
@@ -238,8 +244,9 @@ void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
         double* partial = layout.allocate_partial(exec, p);
         simt::launch(exec.stream, backward_sums<T, width>, layout.grid, layout.block, 0, p.rows,
                      channels, x, grad_y, mean, partial);
-        simt::launch(exec.stream, parameter_gradients<T>, layout.merge_grid, dim3(merge_x, merge_y),
-                     0, p, static_cast<int>(layout.grid.x), partial, var, grad_weight, grad_bias);
+        simt::launch(exec.stream, parameter_gradients<Wide<T>>, layout.merge_grid,
+                     dim3(merge_x, merge_y), 0, p, static_cast<int>(layout.grid.x), partial, var,
+                     grad_weight, grad_bias);
         simt::launch(exec.stream, input_gradient<T, width>, layout.grid, layout.block, 0, p, x,
                      grad_y, weight, mean, var, grad_weight, grad_bias, grad_x);
       },
@@ -250,21 +257,23 @@ void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
 
 extern const BatchNormRow batchnorm_cuda = {
     {SIMT_ROW("columns"), RowKind::handwritten, simt::device_type},
-    [](const BatchNormParams&, DType dtype) { return any_floating(dtype); },
+    [](const BatchNormParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView weight, ConstView bias,
        View mean, View var, View running_mean, View running_var, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(exec, p, x.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(), var.as<T>(),
-                   running_mean.as<T>(), running_var.as<T>(), y.as<T>());
+        using W = Wide<T>;
+        forward<T>(exec, p, x.as<T>(), weight.as<W>(), bias.as<W>(), mean.as<W>(), var.as<W>(),
+                   running_mean.as<W>(), running_var.as<W>(), y.as<T>());
       });
     },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView grad_y, ConstView weight,
        ConstView mean, ConstView var, View grad_x, View grad_weight, View grad_bias) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<T>(), mean.as<T>(), var.as<T>(),
-                    grad_x.as<T>(), grad_weight.as<T>(), grad_bias.as<T>());
+        using W = Wide<T>;
+        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<W>(), mean.as<W>(), var.as<W>(),
+                    grad_x.as<T>(), grad_weight.as<W>(), grad_bias.as<W>());
       });
     },
 };
