@@ -27,28 +27,53 @@ struct Line {
   }
 };
 
-/// The maximum of a window of normalised pixels after ReLU, and where it stood. The first maximum
-/// wins, and NaN over every number.
-template <class T, int pool>
-struct Window {
-  T best;
-  int tap;
+/// Calls `f(c, V{})` for channels c … c + lanes − 1, with V a vector, and for the rest one by one,
+/// with V a T.
+template <class T, class F>
+DUET_INLINE void for_channels(std::int64_t channels, F&& f) {
+  std::int64_t c = 0;
+  for (; c + lanes<T> <= channels; c += lanes<T>) f(c, Vec<T>{});
+  for (; c < channels; ++c) f(c, T{});
+}
+template <class V, class T>
+DUET_INLINE V get(const T* p) {
+  V v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class V, class T>
+DUET_INLINE void put(T* p, const V& v) {
+  std::memcpy(p, &v, sizeof v);
+}
 
-  /// `x[t]` is the address of the window's pixel t.
-  DUET_INLINE Window(const T* const (&x)[pool * pool], std::int64_t c, T scale, T offset) {
-    best = at(x[0][c], scale, offset);
-    tap = 0;
+/// The maximum of a window of normalised pixels after ReLU, and where it stood, for a vector of
+/// channels. The first maximum wins, and NaN over every number.
+template <class V, int pool>
+struct Window {
+  using Mask = decltype(V{} > V{});
+  V x[pool * pool], best, best_x;
+  Mask is_tap[pool * pool];
+
+  /// `pixels[t]` is the address of the window's pixel t.
+  template <class T>
+  DUET_INLINE Window(const T* const (&pixels)[pool * pool], std::int64_t c, V scale, V offset) {
+    DUET_UNROLL
+    for (int t = 0; t < pool * pool; ++t) x[t] = get<V>(pixels[t] + c);
+    best = rectified(x[0] * scale + offset);
+    best_x = x[0];
+    is_tap[0] = V{} == V{};
+    DUET_UNROLL
     for (int t = 1; t < pool * pool; ++t) {
-      const T value = at(x[t][c], scale, offset);
-      const bool better = value > best || (value != value && best == best);
+      const V value = rectified(x[t] * scale + offset);
+      const Mask better = (value > best) | ((value != value) & (best == best));
       best = better ? value : best;
-      tap = better ? t : tap;
+      best_x = better ? x[t] : best_x;
+      DUET_UNROLL
+      for (int before = 0; before < t; ++before) is_tap[before] = better ? Mask{} : is_tap[before];
+      is_tap[t] = better;
     }
   }
-  DUET_INLINE static T at(T x, T scale, T offset) {
-    const T y = x * scale + offset;
-    return y < 0 ? T(0) : y;
-  }
+  DUET_INLINE static V rectified(V y) { return y < V{} ? V{} : y; }
 };
 
 /// Addresses of a window's pixels; `first` is that of the upper left one.
@@ -75,8 +100,10 @@ void forward(Exec& exec, const BlockTailParams& p, const T* x, const T* weight, 
     for (std::int64_t j = 0; j < out_w; ++j) {
       const Pixels<T, pool> pixels(x + line.in(p, 0) + j * pool * channels, p);
       T* at = out + j * channels;
-      for (std::int64_t c = 0; c < channels; ++c)
-        at[c] = Window<T, pool>(pixels.x, c, scale[c], offset[c]).best;
+      for_channels<T>(channels, [&](std::int64_t c, auto zero) {
+        using V = decltype(zero);
+        put(at + c, Window<V, pool>(pixels.x, c, get<V>(scale + c), get<V>(offset + c)).best);
+      });
     }
     if (p.dropout > 0) apply_dropout(p.mask, p.dropout, line.out(p), out_w * channels, out, out);
   });
@@ -106,26 +133,24 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
   };
   ChunkScratch<T> buffers(exec.workspace, p.dropout > 0 ? size : 0, lines);
 
-  const std::vector<double> sums =
-      column_sums<T>(lines, lines_per_chunk<pool>(p), channels, exec.workspace,
-                     [&](std::int64_t index, T* __restrict sum, T* __restrict dot) {
-                       const Line line(p, index);
-                       if (!line.whole) return;
-                       const auto buffer = buffers.take();
-                       const T* g = before_dropout(line, buffer.get());
-                       for (std::int64_t j = 0; j < out_w; ++j, g += channels) {
-                         const Pixels<T, pool> pixels(x + line.in(p, 0) + j * pool * channels, p);
-                         for (std::int64_t c = 0; c < channels; ++c) {
-                           const Window<T, pool> window(pixels.x, c, scale[c], offset[c]);
-                           T at_tap = pixels.x[0][c];
-                           for (int t = 1; t < pool * pool; ++t)
-                             at_tap = window.tap == t ? pixels.x[t][c] : at_tap;
-                           const T passed = window.best > 0 ? g[c] : T(0);
-                           sum[c] += passed;
-                           dot[c] += passed * (at_tap - mean[c]);
-                         }
-                       }
-                     });
+  const std::vector<double> sums = column_sums<T>(
+      lines, lines_per_chunk<pool>(p), channels, exec.workspace,
+      [&](std::int64_t index, T* sum, T* dot) {
+        const Line line(p, index);
+        if (!line.whole) return;
+        const auto buffer = buffers.take();
+        const T* g = before_dropout(line, buffer.get());
+        for (std::int64_t j = 0; j < out_w; ++j, g += channels) {
+          const Pixels<T, pool> pixels(x + line.in(p, 0) + j * pool * channels, p);
+          for_channels<T>(channels, [&](std::int64_t c, auto zero) {
+            using V = decltype(zero);
+            const Window<V, pool> window(pixels.x, c, get<V>(scale + c), get<V>(offset + c));
+            const V passed = window.best > V{} ? get<V>(g + c) : V{};
+            put(sum + c, get<V>(sum + c) + passed);
+            put(dot + c, get<V>(dot + c) + passed * (window.best_x - get<V>(mean + c)));
+          });
+        }
+      });
 
   const InputGradient<T> gradient(norm, sums, weight, mean, var, grad_weight, grad_bias);
   const T *k = gradient.k.data(), *a = gradient.a.data(), *b = gradient.b.data();
@@ -144,12 +169,15 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
       const Pixels<T, pool> pixels(x + first, p);
       T* to[pool * pool];
       for (int t = 0; t < pool * pool; ++t) to[t] = grad_x + (pixels.x[t] - x);
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const Window<T, pool> window(pixels.x, c, scale[c], offset[c]);
-        const T passed = window.best > 0 ? k[c] * g[c] : T(0);
+      for_channels<T>(channels, [&](std::int64_t c, auto zero) {
+        using V = decltype(zero);
+        const Window<V, pool> window(pixels.x, c, get<V>(scale + c), get<V>(offset + c));
+        const V passed = window.best > V{} ? get<V>(k + c) * get<V>(g + c) : V{};
+        DUET_UNROLL
         for (int t = 0; t < pool * pool; ++t)
-          to[t][c] = (window.tap == t ? passed : T(0)) + a[c] * pixels.x[t][c] + b[c];
-      }
+          put(to[t] + c,
+              (window.is_tap[t] ? passed : V{}) + get<V>(a + c) * window.x[t] + get<V>(b + c));
+      });
     }
     for (int r = 0; r < pool; ++r)
       by_statistics(line.in(p, r) + out_w * pool * channels, p.w - out_w * pool);
