@@ -1,5 +1,4 @@
 #include "kernels/maxpool2d/maxpool2d.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
@@ -51,7 +50,7 @@ __global__ void __launch_bounds__(block_threads)
     const int column = t / packets, channel = t % packets * width;
     const int first_j = column < e.kernel ? 0 : (column - e.kernel) / e.stride + 1;
     const int last_j = min(column / e.stride, e.out_w - 1);
-    simt::Packet<T, width> sum{};
+    simt::Packet<Wide<T>, width> sum{};
     for (int i = first_i; i <= last_i; ++i)
       for (int j = first_j; j <= last_j; ++j) {
         const int own = (row - i * e.stride) * e.kernel + column - j * e.stride;

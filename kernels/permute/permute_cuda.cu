@@ -1,5 +1,4 @@
 #include "kernels/permute/permute.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {

@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "kernels/reduce/reduce.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
@@ -118,7 +117,7 @@ void reduce(Exec& exec, Op op, std::int64_t outer, std::int64_t n, std::int64_t 
   };
   const std::int64_t chunk = inner == 1 ? chunk_of_warp : chunk_of_thread;
   const std::int64_t chunks = (n + chunk - 1) / chunk;
-  if (chunks == 1) return pass(1, y);
+  if (chunks <= 1) return pass(1, y);
   using State = typename Op::State;
   auto* partial = exec.workspace.allocate_array<State>(outer * chunks * inner);
   pass(chunks, partial);
@@ -149,7 +148,6 @@ extern const ReduceRow reduce_cuda = {
     {SIMT_ROW("tree"), RowKind::handwritten, simt::device_type},
     [](const ReduceParams&, DType dtype) { return any_floating(dtype); },
     [](Exec& exec, const ReduceParams& p, ConstView x, View y) {
-      if (p.outer * p.inner == 0) return;
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const double n = static_cast<double>(p.n);
@@ -162,7 +160,6 @@ extern const ReduceRow reduce_cuda = {
     },
     [](Exec& exec, const ReduceParams& p, ConstView x, ConstView grad_y, View grad_x) {
       const std::int64_t count = p.outer * p.n * p.inner;
-      if (count == 0) return;
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const unsigned blocks = simt::blocks_for(count, block_threads);

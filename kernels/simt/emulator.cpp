@@ -629,9 +629,9 @@ void check_limits(const GridLaunch& launch) {
   if (size < 1 || size > max_threads || b.x > max_threads || b.y > max_threads || b.z > max_block_z)
     refuse(launch, "a block of ({}, {}, {}) threads; 1 to {} are possible, at most {} in z", b.x,
            b.y, b.z, max_threads, max_block_z);
-  if (g.x < 1 || g.y < 1 || g.z < 1 || g.x > max_grid_x || g.y > max_grid_yz || g.z > max_grid_yz)
-    refuse(launch, "a grid of ({}, {}, {}) blocks; 1 to {} are possible in x, to {} in y and z",
-           g.x, g.y, g.z, max_grid_x, max_grid_yz);
+  if (g.x > max_grid_x || g.y > max_grid_yz || g.z > max_grid_yz)
+    refuse(launch, "a grid of ({}, {}, {}) blocks; {} are possible in x, {} in y and z", g.x, g.y,
+           g.z, max_grid_x, max_grid_yz);
   if (launch.dynamic_shared_bytes > max_shared)
     refuse(launch, "{} bytes of dynamic shared memory; an H100 gives a block {} at most",
            launch.dynamic_shared_bytes, max_shared);

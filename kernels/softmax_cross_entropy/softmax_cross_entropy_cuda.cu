@@ -1,5 +1,4 @@
 #include "kernels/simt/simt.h"
-#include "kernels/simt/warp.h"
 #include "kernels/softmax_cross_entropy/softmax_cross_entropy.h"
 
 namespace duet {
@@ -17,18 +16,6 @@ __device__ double weight_of(const T* class_weights, std::int64_t classes, std::i
   return class_weights ? static_cast<double>(class_weights[c]) : 1.0;
 }
 
-/// The sum over the block; every thread gets it.
-__device__ double block_sum(double value) {
-  SIMT_SHARED(parts, double[warps]);
-  value = simt::warp_sum(value);
-  __syncthreads();  // the call before may still be reading the parts
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
-  __syncthreads();
-  value = 0;
-  for (int i = 0; i < warps; ++i) value += parts[i];
-  return value;
-}
-
 /// Σ_n w[t_n]
 template <class T>
 __device__ double total_weight(const SoftmaxCrossEntropyParams& p, const std::int32_t* labels,
@@ -36,7 +23,7 @@ __device__ double total_weight(const SoftmaxCrossEntropyParams& p, const std::in
   double total = 0;
   for (std::int64_t n = threadIdx.x; n < p.rows; n += block_threads)
     total += weight_of(class_weights, p.classes, labels[n]);
-  return block_sum(total);
+  return simt::block_sum(total);
 }
 
 template <class T>
@@ -61,7 +48,7 @@ __global__ void __launch_bounds__(block_threads)
       sum -= share * weight_of(class_weights, p.classes, c) * log_p;
     }
   }
-  sum = block_sum(sum);
+  sum = simt::block_sum(sum);
   const double total = total_weight(p, labels, class_weights);
   if (threadIdx.x == 0) *loss = static_cast<T>(sum / total);
 }

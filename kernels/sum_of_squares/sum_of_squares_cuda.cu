@@ -4,18 +4,17 @@
 namespace duet {
 namespace {
 
-constexpr int block_threads = 256, packs_per_thread = 8;
+constexpr int block_threads = 256, packets_per_thread = 8;
 
 template <class T>
 struct Array {
   const T* x;
   std::int64_t count;
   unsigned first_block;
-  bool packs;
 };
 
 template <class T>
-constexpr int block_elements = block_threads* packs_per_thread* simt::Pack<T>::count;
+constexpr int block_elements = block_threads* packets_per_thread* simt::packet_width<T>;
 
 __device__ __forceinline__ double square(double x) { return x * x; }
 
@@ -23,21 +22,17 @@ __device__ __forceinline__ double square(double x) { return x * x; }
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     sum_blocks(const Array<T>* arrays, int array_count, double* partial) {
-  constexpr int width = simt::Pack<T>::count;
+  constexpr int width = simt::packet_width<T>;
   const Array<T> array = simt::entry_of_block(arrays, array_count);
   const std::int64_t begin = std::int64_t{blockIdx.x - array.first_block} * block_elements<T>;
   double sum = 0;
 #pragma unroll
-  for (int k = 0; k < packs_per_thread; ++k) {
+  for (int k = 0; k < packets_per_thread; ++k) {
     const std::int64_t i =
         begin + (k * block_threads + static_cast<int>(threadIdx.x)) * std::int64_t{width};
-    if (array.packs && i + width <= array.count) {
-      const simt::Pack<T> x = simt::load_pack(array.x + i);
+    const auto x = simt::load<width>(array.x, i, array.count);
 #pragma unroll
-      for (int j = 0; j < width; ++j) sum += square(x.at[j]);
-    } else {
-      for (std::int64_t j = i; j < i + width && j < array.count; ++j) sum += square(array.x[j]);
-    }
+    for (int j = 0; j < width; ++j) sum += square(x.at[j]);
   }
   sum = simt::block_sum(sum);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
@@ -59,8 +54,8 @@ unsigned sum_all(Exec& exec, std::span<const ConstView> xs, double** partial) {
   unsigned blocks = 0;
   for (const ConstView& x : xs) {
     if (x.numel() == 0) continue;
-    table.push_back({x.as<T>(), x.numel(), blocks, simt::takes_packs(x.data)});
-    blocks += static_cast<unsigned>((x.numel() + block_elements<T> - 1) / block_elements<T>);
+    table.push_back({x.as<T>(), x.numel(), blocks});
+    blocks += simt::blocks_for(x.numel(), block_elements<T>);
   }
   *partial = exec.workspace.allocate_array<double>(blocks);
   if (blocks == 0) return 0;

@@ -87,7 +87,13 @@ TEST_CASE("more than an H100 has") {
   has(error, "49156 bytes of SIMT_SHARED memory; 49152 are possible");
   has(error_of("large_dynamic"), "232449 bytes of dynamic shared memory");
   has(error_of("large_block"), "a block of (1025, 1, 1) threads");
-  has(error_of("empty_grid"), "a grid of (0, 1, 1) blocks");
+  has(error_of("large_grid"), "a grid of (1, 65536, 1) blocks");
+}
+
+TEST_CASE("an empty grid is nothing to do") {
+  const DeviceArray<float> y(64);
+  CHECK(error_of("empty_grid", y.get()) == "");
+  CHECK(std::isnan(y.host()[0]));
 }
 
 TEST_CASE("pointers that are not the device's") {

@@ -124,7 +124,7 @@ void launch_faulty(const Stream& stream, std::string_view name, float* y) {
   struct Case {
     std::string_view name;
     void (*kernel)(float*);
-    unsigned grid, block;
+    dim3 grid, block;
     std::size_t dynamic_shared_bytes;
   };
   const Case cases[] = {
@@ -150,6 +150,7 @@ void launch_faulty(const Stream& stream, std::string_view name, float* y) {
     {"race_of_blocks", race_of_blocks, 3, 32, 0},
     {"last_block", last_block, 5, 1, 0},
     {"large_block", correct, 1, 1025, 0},
+    {"large_grid", correct, dim3(1, 65536), 32, 0},
     {"empty_grid", correct, 0, 32, 0},
     {"large_dynamic", correct, 1, 32, 227 * 1024 + 1},
   };

@@ -65,6 +65,37 @@ TEST_CASE("rows: every row equals the reference in float64") {
   CHECK(compared > 100);
 }
 
+TEST_CASE("rows: a batch of none is nothing to do, and gives weights no gradient") {
+  int tried = 0;
+  for (const OpCase& c : op_cases()) {
+    // The first extent is the batch's wherever it is not a weight's, a shape to repeat, or what a
+    // statistic is made of.
+    static const std::set<std::string> batched = {"conv2d",  "linear",  "relu",    "maxpool2d",
+                                                  "dropout", "softmax", "permute", "unary"};
+    if (!batched.contains(c.op)) continue;
+    OpCase none = c;
+    none.inputs[0] = none.inputs[0].with(0, 0);
+    const RowTable& table = RowTable::find(c.op);
+    for (std::size_t i = 0; i < table.size(); ++i) {
+      if (table.info(i).device != DeviceType::simt) continue;
+      OpResult result;
+      try {
+        const ImplScope forced(fmt::format("{}={}", c.op, table.info(i).name));
+        result = run_case(none, DType::f32, {DeviceType::simt, 0});
+      } catch (const UsageError&) {
+        continue;
+      }
+      ++tried;
+      CHECK(result.y.numel() == 0);
+      for (std::size_t k = 0; k < result.grads.size(); ++k)
+        for (const float g : result.grads[k].span<float>())
+          CHECK_MESSAGE(g == 0, fmt::format("{} '{}', row {}, gradient {}", c.op, c.name,
+                                            table.info(i).name, k));
+    }
+  }
+  CHECK(tried > 20);
+}
+
 TEST_CASE("rows: every differentiable op has cases, and every row runs in one") {
   // Ops without a derivative are held against their references by tests of their own.
   const std::set<std::string> without_derivative = {"adam",        "augment_image", "augment_wave",
