@@ -47,11 +47,13 @@ OpCase tail(const char* name, Shape x, BlockTailOptions options, bool training) 
           {x, {channels}, {channels}},
           [=](const Inputs& in) {
             if (training) return block_tail_training(in[0], in[1], in[2], 1e-5, options);
-            const Tensor mean = Tensor::full({channels}, 0.25, in[0].dtype(), in[0].device());
-            const Tensor var = Tensor::full({channels}, 1.5, in[0].dtype(), in[0].device());
+            const Tensor mean = Tensor::full({channels}, 0.25, in[1].dtype(), in[0].device());
+            const Tensor var = Tensor::full({channels}, 1.5, in[1].dtype(), in[0].device());
             return block_tail_inference(in[0], in[1], in[2], 1e-5, options, mean, var);
           },
-          x[0] * x[1] * x[2]};
+          x[0] * x[1] * x[2],
+          false,
+          2};
 }
 
 OpCase unary_case(const char* name, Tensor (*f)(const Tensor&), bool positive = false) {
@@ -100,7 +102,7 @@ OpCase cross_entropy(const char* name, bool weighted, double smoothing) {
           {{6, 3}},
           [=](const Inputs& in) {
             const Tensor weights = weighted ? Tensor::from(std::vector<double>{0.5, 2, 1.25}, {3})
-                                                  .to(in[0].dtype())
+                                                  .to(wide(in[0].dtype()))
                                                   .to(in[0].device())
                                             : Tensor();
             return softmax_cross_entropy(in[0], labels_for(6, 3, in[0].device()), weights,
@@ -142,16 +144,27 @@ std::vector<OpCase> op_cases() {
        "training",
        {{2, 3, 4, 5}, {5}, {5}},
        [](const Inputs& in) { return batchnorm_training(in[0], in[1], in[2], 1e-5); },
-       24},
+       24,
+       false,
+       2},
+      {"batchnorm",
+       "training, eight channels",
+       {{3, 5, 7, 8}, {8}, {8}},
+       [](const Inputs& in) { return batchnorm_training(in[0], in[1], in[2], 1e-5); },
+       105,
+       false,
+       2},
       {"batchnorm",
        "inference",
        {{6, 5}, {5}, {5}},
        [](const Inputs& in) {
-         const Tensor mean = Tensor::full({5}, 0.25, in[0].dtype(), in[0].device());
-         const Tensor var = Tensor::full({5}, 1.5, in[0].dtype(), in[0].device());
+         const Tensor mean = Tensor::full({5}, 0.25, in[1].dtype(), in[0].device());
+         const Tensor var = Tensor::full({5}, 1.5, in[1].dtype(), in[0].device());
          return batchnorm_inference(in[0], in[1], in[2], 1e-5, mean, var);
        },
-       6},
+       6,
+       false,
+       2},
       tail("no pool", {2, 3, 4, 5}, {}, true),
       tail("2x2, dropout", {2, 6, 4, 8}, {.pool = 2, .dropout = 0.3, .mask = {3, 4}}, true),
       tail("2x2, odd sides, dropout", {2, 7, 5, 3}, {.pool = 2, .dropout = 0.3, .mask = {3, 4}},
@@ -160,6 +173,11 @@ std::vector<OpCase> op_cases() {
       tail("3x3", {1, 7, 9, 3}, {.pool = 3}, true),
       {"relu", "any", {{3, 4, 5}}, [](const Inputs& in) { return relu(in[0]); }, 1},
       {"maxpool2d", "2x2", {{2, 6, 4, 5}}, [](const Inputs& in) { return maxpool2d(in[0]); }, 1},
+      {"maxpool2d",
+       "2x2, sixteen channels",
+       {{1, 4, 6, 16}},
+       [](const Inputs& in) { return maxpool2d(in[0]); },
+       1},
       {"maxpool2d",
        "odd sides",
        {{2, 7, 5, 3}},
@@ -222,14 +240,26 @@ std::vector<OpCase> op_cases() {
   return cases;
 }
 
+namespace {
+
+/// The nearest number that the case's `exact` type holds.
+double exact_in(const OpCase& c, double value) {
+  const auto single = static_cast<float>(value);
+  return c.exact == DType::bf16 ? static_cast<float>(bf16(single)) : single;
+}
+
+}  // namespace
+
 std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device) {
   std::vector<Tensor> inputs;
   for (std::size_t k = 0; k < c.inputs.size(); ++k) {
     RandomSequence numbers(11, k);
     std::vector<double> values(c.inputs[k].numel());
     for (double& v : values)
-      v = static_cast<float>(c.positive ? numbers.uniform(0.5, 2) : numbers.normal());
-    inputs.push_back(Tensor::from(values, c.inputs[k]).to(dtype).to(device));
+      v = exact_in(c, c.positive ? numbers.uniform(0.5, 2) : numbers.normal());
+    const bool parameter = k + c.parameters >= c.inputs.size();
+    inputs.push_back(
+        Tensor::from(values, c.inputs[k]).to(parameter ? wide(dtype) : dtype).to(device));
     inputs.back().set_requires_grad();
   }
   return inputs;
@@ -240,8 +270,8 @@ OpResult run_case(const OpCase& c, DType dtype, Device device) {
   const Tensor y = c.run(inputs);
   RandomSequence numbers(12, 0);
   std::vector<double> cotangent(y.numel());
-  for (double& v : cotangent) v = static_cast<float>(numbers.normal());
-  apply<WeightedSum>(y, Tensor::from(cotangent, y.shape()).to(dtype)).backward();
+  for (double& v : cotangent) v = exact_in(c, numbers.normal());
+  apply<WeightedSum>(y, Tensor::from(cotangent, y.shape()).to(y.dtype())).backward();
   OpResult result{y.detach().to(Device{}), {}};
   for (const Tensor& input : inputs) result.grads.push_back(input.grad().to(Device{}));
   return result;

@@ -23,11 +23,15 @@ struct OpCase {
   /// Inputs are drawn from N(0, 1), or uniformly from [0.5, 2] where a function needs positive
   /// ones.
   bool positive = false;
+  /// How many of the last inputs are a channel's parameters: f32 where the others are bf16.
+  std::size_t parameters = 0;
+  /// Inputs and cotangent are numbers that this type holds too.
+  DType exact = DType::f32;
 };
 
 std::vector<OpCase> op_cases();
 
-/// The case's inputs, the same numbers for every dtype (they are exact in f32) and device.
+/// The case's inputs, the same numbers for every dtype that holds them and every device.
 std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device = {});
 
 struct OpResult {

@@ -11,10 +11,12 @@ constexpr int block_threads = 256, packets_per_thread = 2;
 template <class T>
 struct Slot {
   T* weight;
-  const T* grad;
+  const void* grad;
   T *m, *v;
+  bf16* copy;
   std::int64_t count;
   unsigned first_block;
+  bool grad_is_bf16;
   T l2;
 };
 
@@ -36,6 +38,27 @@ __device__ __forceinline__ void update(const Rule<T>& rule, T l2, T grad, T& wei
   weight -= rule.rate * m / (std::sqrt(v) * rule.scale + rule.eps);
 }
 
+/// Of a gradient that is stored as G.
+template <class T, class G>
+__device__ __forceinline__ void update_packet(const Rule<T>& rule, const Slot<T>& slot, const G* g,
+                                              std::int64_t i) {
+  constexpr int width = simt::packet_width<T>;
+  const auto grad = simt::load<width>(g, i, slot.count);
+  auto weight = simt::load<width>(slot.weight, i, slot.count);
+  auto m = simt::load<width>(slot.m, i, slot.count), v = simt::load<width>(slot.v, i, slot.count);
+#pragma unroll
+  for (int j = 0; j < width; ++j)
+    update<T>(rule, slot.l2, grad.at[j], weight.at[j], m.at[j], v.at[j]);
+  simt::store<width>(slot.weight, i, slot.count, weight);
+  simt::store<width>(slot.m, i, slot.count, m);
+  simt::store<width>(slot.v, i, slot.count, v);
+  if (!slot.copy) return;
+  simt::Packet<float, width> rounded;
+#pragma unroll
+  for (int j = 0; j < width; ++j) rounded.at[j] = static_cast<float>(weight.at[j]);
+  simt::store<width>(slot.copy, i, slot.count, rounded);
+}
+
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     step(Rule<T> rule, const Slot<T>* slots, int slot_count) {
@@ -46,15 +69,10 @@ __global__ void __launch_bounds__(block_threads)
   for (int k = 0; k < packets_per_thread; ++k) {
     const std::int64_t i =
         begin + (k * block_threads + static_cast<int>(threadIdx.x)) * std::int64_t{width};
-    const auto grad = simt::load<width>(slot.grad, i, slot.count);
-    auto weight = simt::load<width>(slot.weight, i, slot.count);
-    auto m = simt::load<width>(slot.m, i, slot.count), v = simt::load<width>(slot.v, i, slot.count);
-#pragma unroll
-    for (int j = 0; j < width; ++j)
-      update(rule, slot.l2, grad.at[j], weight.at[j], m.at[j], v.at[j]);
-    simt::store<width>(slot.weight, i, slot.count, weight);
-    simt::store<width>(slot.m, i, slot.count, m);
-    simt::store<width>(slot.v, i, slot.count, v);
+    if (slot.grad_is_bf16)
+      update_packet(rule, slot, static_cast<const bf16*>(slot.grad), i);
+    else
+      update_packet(rule, slot, static_cast<const T*>(slot.grad), i);
   }
 }
 
@@ -66,13 +84,18 @@ void step_all(Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) 
   for (const AdamSlot& s : slots) {
     const std::int64_t count = s.weight.numel();
     if (count == 0) continue;
-    const Slot<T> slot{s.weight.as<T>(),
-                       s.grad.as<T>(),
-                       s.m.as<T>(),
-                       s.v.as<T>(),
-                       count,
-                       blocks,
-                       static_cast<T>(s.l2_gradient)};
+    Slot<T> slot{.weight = s.weight.as<T>(),
+                 .m = s.m.as<T>(),
+                 .v = s.v.as<T>(),
+                 .copy = s.copy.as<bf16>(),
+                 .count = count,
+                 .first_block = blocks,
+                 .grad_is_bf16 = s.grad.dtype == DType::bf16,
+                 .l2 = static_cast<T>(s.l2_gradient)};
+    if (slot.grad_is_bf16)
+      slot.grad = s.grad.as<bf16>();
+    else
+      slot.grad = s.grad.as<T>();
     table.push_back(slot);
     blocks += simt::blocks_for(count, block_elements<T>);
   }

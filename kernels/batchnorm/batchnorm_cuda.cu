@@ -112,21 +112,23 @@ void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
 
 extern const BatchNormRow batchnorm_cuda = {
     {SIMT_ROW("columns"), RowKind::handwritten, simt::device_type},
-    [](const BatchNormParams&, DType dtype) { return any_floating(dtype); },
+    [](const BatchNormParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView weight, ConstView bias,
        View mean, View var, View running_mean, View running_var, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(exec, p, x.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(), var.as<T>(),
-                   running_mean.as<T>(), running_var.as<T>(), y.as<T>());
+        using W = Wide<T>;
+        forward<T>(exec, p, x.as<T>(), weight.as<W>(), bias.as<W>(), mean.as<W>(), var.as<W>(),
+                   running_mean.as<W>(), running_var.as<W>(), y.as<T>());
       });
     },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView grad_y, ConstView weight,
        ConstView mean, ConstView var, View grad_x, View grad_weight, View grad_bias) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<T>(), mean.as<T>(), var.as<T>(),
-                    grad_x.as<T>(), grad_weight.as<T>(), grad_bias.as<T>());
+        using W = Wide<T>;
+        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<W>(), mean.as<W>(), var.as<W>(),
+                    grad_x.as<T>(), grad_weight.as<W>(), grad_bias.as<W>());
       });
     },
 };

@@ -77,10 +77,10 @@ void launch_broadcast(Exec& exec, const BinaryParams& p, const T* a, const T* b,
 
 extern const BinaryRow binary_cuda = {
     {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
-    [](const BinaryParams&, DType dtype) { return any_floating(dtype); },
+    [](const BinaryParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const BinaryParams& p, ConstView a, ConstView b, View y) {
       const std::int64_t count = p.shape.numel();
-      dispatch_floating(y.dtype, [&](auto zero) {
+      dispatch_real(y.dtype, [&](auto zero) {
         using T = decltype(zero);
         if (p.same_shape())
           simt::map(exec.stream, count, Evaluate{p.op}, y.as<T>(), a.as<T>(), b.as<T>());

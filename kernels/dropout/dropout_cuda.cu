@@ -27,9 +27,9 @@ __global__ void apply(DropoutParams p, const T* x, T* y) {
 
 extern const DropoutRow dropout_cuda = {
     {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
-    [](const DropoutParams&, DType dtype) { return any_floating(dtype); },
+    [](const DropoutParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const DropoutParams& p, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::launch_elementwise<T>(exec.stream, apply<T>, p.count, p, x.as<T>(), y.as<T>());
       });

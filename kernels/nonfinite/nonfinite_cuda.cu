@@ -40,9 +40,9 @@ __global__ void __launch_bounds__(block_threads)
 
 extern const NonfiniteRow nonfinite_cuda = {
     {SIMT_ROW("tree"), RowKind::handwritten, simt::device_type},
-    [](const NonfiniteParams&, DType dtype) { return any_floating(dtype); },
+    [](const NonfiniteParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const NonfiniteParams&, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const std::int64_t count = x.numel();
         const unsigned blocks = simt::blocks_for(count, block_elements<T>);

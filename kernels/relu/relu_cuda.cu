@@ -22,15 +22,15 @@ struct PassWherePositive {
 
 extern const ReluRow relu_cuda = {
     {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
-    [](const ReluParams&, DType dtype) { return any_floating(dtype); },
+    [](const ReluParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const ReluParams& p, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::map(exec.stream, p.count, Rectify(), y.as<T>(), x.as<T>());
       });
     },
     [](Exec& exec, const ReluParams& p, ConstView y, ConstView grad_y, View grad_x) {
-      dispatch_floating(y.dtype, [&](auto zero) {
+      dispatch_real(y.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::map(exec.stream, p.count, PassWherePositive(), grad_x.as<T>(), y.as<T>(),
                   grad_y.as<T>());

@@ -26,15 +26,15 @@ struct Gradient {
 
 extern const UnaryRow unary_cuda = {
     {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
-    [](const UnaryParams&, DType dtype) { return any_floating(dtype); },
+    [](const UnaryParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const UnaryParams& p, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::map(exec.stream, p.count, Value{p}, y.as<T>(), x.as<T>());
       });
     },
     [](Exec& exec, const UnaryParams& p, ConstView x, ConstView y, ConstView grad_y, View grad_x) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::map(exec.stream, p.count, Gradient{p}, grad_x.as<T>(), x.as<T>(), y.as<T>(),
                   grad_y.as<T>());
