@@ -61,12 +61,14 @@ std::string on_hardware(const std::string& op, const std::string& row) {
   return text.empty() ? "no GPU yet" : text;
 }
 
+/// cuDNN compiles its pooling kernels while a program runs, and says without a driver that it has
+/// none.
 std::string library_types(const PluginRow& row) {
   std::string types;
   for (const DType dtype : {DType::f32, DType::f64, DType::bf16})
     if (library_row_takes(row, dtype))
       types += fmt::format("{}{}", types.empty() ? "" : ", ", to_string(dtype));
-  return types;
+  return types.empty() ? "known on a GPU only" : types;
 }
 
 class Page {
