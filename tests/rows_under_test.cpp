@@ -17,6 +17,7 @@ std::mutex mutex;
 /// Whether every check passed, for each "device op row type".
 std::map<std::string, bool> verdicts;
 bool* latest = nullptr;
+bool cuda_device = false;
 
 struct RowsUnderTest : doctest::IReporter {
   explicit RowsUnderTest(const doctest::ContextOptions&) {}
@@ -24,7 +25,8 @@ struct RowsUnderTest : doctest::IReporter {
   void test_run_start() override {
     // Without the driver's library there is no device, and each test's process is spared opening
     // the plugin with the libraries that it needs.
-    if (dlopen("libcuda.so.1", RTLD_LAZY)) choose_device("auto");
+    cuda_device =
+        dlopen("libcuda.so.1", RTLD_LAZY) && choose_device("auto").device.type == DeviceType::cuda;
   }
   void test_case_start(const doctest::TestCaseData&) override { set_latest(nullptr); }
   void log_assert(const doctest::AssertData& check) override {
@@ -59,6 +61,8 @@ struct RowsUnderTest : doctest::IReporter {
 REGISTER_LISTENER("rows under test", 1, RowsUnderTest);
 
 }  // namespace
+
+bool has_cuda_device() { return cuda_device; }
 
 void compared(const std::string& op, const RowInfo& row, DType dtype) {
   const std::scoped_lock lock(mutex);

@@ -14,6 +14,9 @@ namespace duet::test {
 /// "failed", with tabs between.
 void compared(const std::string& op, const RowInfo& row, DType dtype);
 
+/// Whether there is one whose rows joined.
+bool has_cuda_device();
+
 /// The op's oracle.
 template <class Row>
 const Row& reference(const RowList<Row>& list) {
