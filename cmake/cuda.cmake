@@ -78,6 +78,12 @@ target_compile_options(duet_cuda_kernels PRIVATE --expt-relaxed-constexpr --exte
 get_target_property(fmt_headers fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
 list(REMOVE_ITEM fmt_headers ${CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES})
 target_include_directories(duet_cuda_kernels SYSTEM PRIVATE ${fmt_headers})
+# Where fmt is headers alone, nvcc comes by its functions of long double (20208), which no kernel calls.
+get_target_property(fmt_definitions fmt::fmt INTERFACE_COMPILE_DEFINITIONS)
+if(fmt_definitions MATCHES "FMT_HEADER_ONLY")
+  target_compile_definitions(duet_cuda_kernels PRIVATE FMT_HEADER_ONLY=1)
+  target_compile_options(duet_cuda_kernels PRIVATE --diag-suppress=20208)
+endif()
 set(launcher "${PROJECT_SOURCE_DIR}/cmake/log-ptxas.sh")
 if(CCACHE_PROGRAM)
   list(APPEND launcher ${CMAKE_CXX_COMPILER_LAUNCHER})
