@@ -61,14 +61,16 @@ std::string on_hardware(const std::string& op, const std::string& row) {
   return text.empty() ? "no GPU yet" : text;
 }
 
-/// cuDNN compiles its pooling kernels while a program runs, and says without a driver that it has
-/// none.
+/// What a library row takes, by type: cuDNN compiles its pooling kernels while a program runs, and
+/// says where there is no driver that it has none.
 std::string library_types(const PluginRow& row) {
   std::string types;
-  for (const DType dtype : {DType::f32, DType::f64, DType::bf16})
-    if (library_row_takes(row, dtype))
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
+    const Support support = library_row_takes(row, dtype);
+    if (support || support.reason.starts_with("[cudnn]"))
       types += fmt::format("{}{}", types.empty() ? "" : ", ", to_string(dtype));
-  return types.empty() ? "known on a GPU only" : types;
+  }
+  return types;
 }
 
 class Page {
