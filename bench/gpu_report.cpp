@@ -18,6 +18,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "apps/cli/program.h"
 #include "engine/atomic_file.h"
@@ -52,6 +53,10 @@ std::map<std::string, std::string> read_machine(const fs::path& results) {
   return machine;
 }
 
+bool is_bad(const json& part) {
+  return part.at("outcome") == "failed" || part.at("outcome") == "timeout";
+}
+
 json read_parts(const fs::path& results) {
   json parts = json::array();
   for (const std::string& line : split(read(results / "parts.tsv"), '\n')) {
@@ -61,15 +66,22 @@ json read_parts(const fs::path& results) {
                  {"outcome", fields[1]},
                  {"seconds", std::stoi(fields[2])},
                  {"remark", fields.size() > 3 ? fields[3] : ""}};
-    // What doctest and compute-sanitizer count.
+    // What doctest and compute-sanitizer count, the tests in which a check failed, the last words.
+    std::string test;
+    std::vector<std::string> words;
     for (const std::string& text : split(read(results / (fields[0] + ".log")), '\n')) {
+      if (!text.empty()) words.push_back(text.substr(0, 160));
       for (const char* count : {"[doctest] test cases:", "ERROR SUMMARY:", "RACECHECK SUMMARY:"})
         if (const std::size_t at = text.find(count); at != std::string::npos)
           part["counted"].push_back(text.substr(at));
-      if (text.starts_with("TEST CASE:") && fields[1] != "passed")
-        part["failing"].push_back(text.substr(text.find_first_not_of(' ', 10)));
+      if (text.starts_with("TEST CASE:")) test = text.substr(text.find_first_not_of(' ', 10));
+      if (text.find("ERROR: ") != std::string::npos && !test.empty())
+        part["failing"].push_back(std::exchange(test, ""));
       if (text.starts_with("SKIPPED: ")) part["not_run"].push_back(text.substr(9));
     }
+    if (is_bad(part) && !part.contains("failing"))
+      part["last_words"] =
+          std::vector(words.end() - std::min<std::ptrdiff_t>(3, std::ssize(words)), words.end());
     parts.push_back(part);
   }
   return parts;
@@ -115,10 +127,6 @@ std::string file_name(const std::string& device) {
     else if (!name.empty() && name.back() != '-')
       name += '-';
   return name;
-}
-
-bool is_bad(const json& part) {
-  return part.at("outcome") == "failed" || part.at("outcome") == "timeout";
 }
 
 std::string list_rows(const json& rows) {
@@ -210,6 +218,8 @@ std::vector<std::string> summary(const json& report) {
     const json failing = part.value("failing", json::array());
     for (std::size_t i = 0; i < std::min<std::size_t>(6, failing.size()); ++i)
       lines.push_back(fmt::format("    FAILED: {}", failing[i].get<std::string>()));
+    for (const json& words : part.value("last_words", json::array()))
+      lines.push_back(fmt::format("    {}", words.get<std::string>()));
     if (failing.size() > 6) lines.push_back(fmt::format("    and {} more", failing.size() - 6));
   }
   lines.push_back(

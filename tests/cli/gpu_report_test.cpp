@@ -19,7 +19,9 @@ const char* const passing_log =
     "[doctest] test cases: 190 | 190 passed | 0 failed | 0 skipped\n[doctest] Status: SUCCESS!\n";
 
 const char* const failing_log =
+    "TEST CASE:  training: one that only tells\n  a.cpp:1: MESSAGE: 50 steps\n"
     "TEST CASE:  rows: every row equals the reference in float64\n"
+    "rows_test.cpp:37: ERROR: CHECK( error <= tolerance ) is NOT correct!\n"
     "  relu 'any', row cuda.elementwise, f32: y differs by 1, largest element 2\n"
     "[doctest] test cases: 190 | 189 passed | 1 failed | 0 skipped\n[doctest] Status: FAILURE!\n";
 
@@ -122,6 +124,7 @@ TEST_CASE("gpu report: a failing test, a row that differs and a part out of time
   CHECK_MESSAGE(holds(planted.ended.out, {"FAILED: rows: every row equals the reference"}),
                 planted.ended.out);
   CHECK(planted.json.at("passed") == false);
+  CHECK(planted.json.at("parts")[1].at("failing").size() == 1);
 
   write_results(differing / "results");
   write_file_atomically(differing / "results" / "compared.tsv",
@@ -134,7 +137,10 @@ TEST_CASE("gpu report: a failing test, a row that differs and a part out of time
 
   write_results(late / "results");
   write_file_atomically(late / "results" / "parts.tsv", "memcheck\ttimeout\t70\texit status 124\n");
-  CHECK(report(late).ended.status == 1);
+  write_file_atomically(late / "results" / "memcheck.log", "========= Invalid write of size 4\n");
+  const Report out_of_time = report(late);
+  CHECK(out_of_time.ended.status == 1);
+  CHECK(holds(out_of_time.ended.out, {"memcheck", "timeout", "Invalid write of size 4"}));
 
   std::filesystem::create_directories(nothing / "results");
   write_file_atomically(nothing / "results" / "machine.txt", machine);
