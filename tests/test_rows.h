@@ -13,10 +13,7 @@
 #include "kernels/base/view.h"
 #include "tests/test_workspace.h"
 
-namespace test {
-
-using duet::DType;
-using duet::Shape;
+namespace duet::test {
 
 /// A dense array of f32 or f64.
 class Array {
@@ -109,4 +106,4 @@ class Threads {
   int before_;
 };
 
-}  // namespace test
+}  // namespace duet::test

@@ -238,3 +238,20 @@ Support PlanCache::support(const std::function<void()>& plan_all) {
 }
 
 }  // namespace duet::cudnn
+
+/// For tests on machines without a GPU, which look it up by name: this thread's plans are made for
+/// the absent device that `json` describes (cudnn::AbsentDevice), until called with null. Returns
+/// null, or why not.
+extern "C" __attribute__((visibility("default"))) const char* duet_cudnn_absent_device(
+    const char* json) {
+  thread_local std::unique_ptr<duet::cudnn::AbsentDevice> device;
+  thread_local std::string why;
+  device.reset();
+  try {
+    if (json) device = std::make_unique<duet::cudnn::AbsentDevice>(json);
+    return nullptr;
+  } catch (const duet::Error& error) {
+    why = error.what();
+    return why.c_str();
+  }
+}

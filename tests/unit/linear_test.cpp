@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/simt_operands.h"
+#include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -49,18 +50,12 @@ Array run(const LinearRow& row, Direction direction, const LinearParams& p, cons
             : direction == backward_weights ? Shape{p.out_features, p.in_features}
                                             : Shape{p.n, p.out_features},
             in.x.view().dtype);
-  if (row.device == DeviceType::simt) {
-    test::SimtOperands device;
-    const View result = device.make(out.view());
-    call(row, direction, p, {{{DeviceType::simt, 0}}, device}, device.put(in.x.view()),
-         device.put(in.weight.view()), device.put(in.bias.view()), device.put(in.grad_y.view()),
-         result);
-    device.get(result, out.view());
-  } else {
-    TestWorkspace workspace;
-    call(row, direction, p, {{}, workspace}, in.x.view(), in.weight.view(), in.bias.view(),
-         in.grad_y.view(), out.view());
-  }
+  test::compared("linear", row, out.view().dtype);
+  RowMemory memory(row);
+  const View result = memory.make(out.view());
+  call(row, direction, p, memory.exec(), memory.put(in.x.view()), memory.put(in.weight.view()),
+       memory.put(in.bias.view()), memory.put(in.grad_y.view()), result);
+  memory.get(result, out.view());
   return out;
 }
 
@@ -70,14 +65,14 @@ std::int64_t reduction_length(Direction direction, const LinearParams& p) {
   return p.in_features + 1;
 }
 
-const LinearRow& reference() { return linear_rows().rows().back(); }
+const LinearRow& reference() { return test::reference(linear_rows()); }
 
 /// Calls `f(row, dtype)` for every row and dtype that supports a call.
 template <class F>
 void for_each_row(const LinearParams& p, F&& f) {
   for (const LinearRow& row : linear_rows().rows())
     for (const DType dtype : {DType::f32, DType::f64})
-      if (row.device != DeviceType::cuda && row.supports(p, dtype)) f(row, dtype);
+      if (row.supports(p, dtype)) f(row, dtype);
 }
 
 std::string name(const LinearRow& row, Direction d, const LinearParams& p, DType dtype) {
@@ -87,10 +82,6 @@ std::string name(const LinearRow& row, Direction d, const LinearParams& p, DType
 constexpr Direction directions[] = {forward, forward_biased, backward_data, backward_weights};
 
 }  // namespace
-
-TEST_CASE("linear: the last row is the reference") {
-  CHECK(std::string(reference().name) == "ref");
-}
 
 TEST_CASE("linear: every row agrees with the reference in float64") {
   std::map<std::string, int> supported;

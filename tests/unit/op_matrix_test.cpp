@@ -5,9 +5,12 @@
 
 #include <cstdlib>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/atomic_file.h"
 #include "tests/op_cases.h"
+#include "tests/plugin.h"
 #include "tests/skip.h"
 #include "tests/test_data.h"
 
@@ -20,7 +23,7 @@ namespace {
 std::string element_types(const RowTable& table, std::size_t row,
                           const std::vector<OpCase>& cases) {
   std::string types;
-  for (const DType dtype : {DType::f32, DType::f64}) {
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
     bool takes = cases.empty() && table.takes(row, dtype);
     for (const OpCase& c : cases) {
       if (takes) break;
@@ -36,35 +39,108 @@ std::string element_types(const RowTable& table, std::size_t row,
   return types;
 }
 
-std::string checked(const RowInfo& row, bool differentiable) {
-  if (row.kind == RowKind::ref) return differentiable ? "central differences" : "its own tests";
-  const std::string how = differentiable ? "`ref` in f64, central differences" : "`ref` in f64";
-  return row.device == DeviceType::simt ? how + ", emulated; on no GPU yet" : how;
+/// What the files of docs/benchmarks, written by scripts/gpu-check.sh, say of a row: "NVIDIA H100
+/// (f32, f64; 2026-11-24, 1a2b3c4)" for each device on which all its comparisons passed.
+std::string on_hardware(const std::string& op, const std::string& row) {
+  std::string text;
+  std::set<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(test_data("../../docs/benchmarks")))
+    if (entry.path().extension() == ".json") files.insert(entry.path());
+  for (const std::filesystem::path& file : files) {
+    const nlohmann::json report = nlohmann::json::parse(read_file(file));
+    std::string types;
+    for (const auto& verified : report.at("verified"))
+      if (verified.at("op") == op && verified.at("row") == row)
+        types +=
+            fmt::format("{}{}", types.empty() ? "" : ", ", verified.at("dtype").get<std::string>());
+    if (!types.empty())
+      text += fmt::format(
+          "{}{} ({}; {}, {})", text.empty() ? "" : "; ", report.at("device").get<std::string>(),
+          types, report.at("date").get<std::string>(), report.at("commit").get<std::string>());
+  }
+  return text.empty() ? "no GPU yet" : text;
 }
 
-std::string matrix() {
-  std::map<std::string, std::vector<OpCase>> cases;
-  for (OpCase& c : op_cases()) cases[c.op].push_back(std::move(c));
-  std::string text =
-      "# Ops and their rows\n\n"
-      "Made from the lists of rows by a test, which fails when this page is stale; "
-      "`DUET_WRITE_DOCS=1\n"
-      "build/release/bin/test_unit -tc='op matrix*'` writes it. A row `simt.X` is the kernel of "
-      "`cuda.X`, run by the\n"
-      "emulator. The first row that fits is taken, from the top.\n\n"
-      "| op | row | kind | element types | backward | checked against "
-      "|\n|---|---|---|---|---|---|\n";
-  for (const RowTable* table : RowTable::all()) {
-    const std::vector<OpCase>& own = cases[table->op()];
-    for (std::size_t i = 0; i < table->size(); ++i) {
-      const RowInfo& row = table->info(i);
-      text += fmt::format("| {} | `{}` | {} | {} | {} | {} |\n", table->op(), row.name,
-                          to_string(row.kind), element_types(*table, i, own),
-                          own.empty() ? "none" : "yes", checked(row, !own.empty()));
-    }
+/// What a library row takes, by type: cuDNN compiles its pooling kernels while a program runs, and
+/// says where there is no driver that it has none.
+std::string library_types(const PluginRow& row) {
+  std::string types;
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
+    const Support support = library_row_takes(row, dtype);
+    if (support || support.reason.starts_with("[cudnn]"))
+      types += fmt::format("{}{}", types.empty() ? "" : ", ", to_string(dtype));
   }
-  return text;
+  return types;
 }
+
+class Page {
+ public:
+  Page() {
+    for (OpCase& c : op_cases()) cases_[c.op].push_back(std::move(c));
+  }
+
+  std::string text() {
+    std::string text = header;
+    for (const RowTable* table : RowTable::all()) {
+      const bool differentiable = !cases_[table->op()].empty();
+      for (const PluginRow& row : plugin_rows())
+        if (row.op == table->op()) text += line_of_plugin(*table, row, differentiable);
+      for (std::size_t i = 0; i < table->size(); ++i)
+        if (table->info(i).device == DeviceType::cpu) {
+          const RowInfo& row = table->info(i);
+          text += line(table->op(), fmt::format("`{}`", row.name), row, types(*table, i),
+                       differentiable, compared(row.kind, differentiable), "CPU");
+        }
+    }
+    return text;
+  }
+
+ private:
+  static constexpr const char* header =
+      "# Ops and their rows\n\n"
+      "Made by a test from the lists of rows, the plugin's too; it fails when this page is stale. "
+      "`DUET_WRITE_DOCS=1\n"
+      "build/release/bin/test_unit -tc='op matrix*'` writes it.\n\n"
+      "Of the rows for a device the first that fits a call is taken, from the top. `cuda.X` and "
+      "`simt.X` are one kernel, compiled\n"
+      "by nvcc for the GPU and by the C++ compiler for the emulator. What ran on a GPU, and on "
+      "which, is read from the\n"
+      "reports of `scripts/gpu-check.sh` in [benchmarks](benchmarks).\n\n"
+      "| op | row | kind | element types | backward | compared with | ran on |\n"
+      "|---|---|---|---|---|---|---|\n";
+
+  std::string types(const RowTable& table, std::size_t i) {
+    return element_types(table, i, cases_[table.op()]);
+  }
+
+  static std::string compared(RowKind kind, bool differentiable) {
+    if (kind == RowKind::ref) return differentiable ? "central differences" : "known results";
+    return differentiable ? "`ref` in f64, central differences" : "`ref` in f64";
+  }
+
+  static std::string line(const std::string& op, const std::string& names, const RowInfo& row,
+                          const std::string& types, bool differentiable,
+                          const std::string& compared, const std::string& ran_on) {
+    return fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", op, names, to_string(row.kind),
+                       types, differentiable ? "yes" : "none", compared, ran_on);
+  }
+
+  std::string line_of_plugin(const RowTable& table, const PluginRow& row, bool differentiable) {
+    const std::string name = row.row->name, gpu = on_hardware(table.op(), name);
+    const std::string how = compared(row.row->kind, differentiable);
+    if (row.row->kind == RowKind::library)
+      return line(table.op(), fmt::format("`{}`", name), *row.row, library_types(row),
+                  differentiable, gpu == "no GPU yet" ? "nothing yet" : how, gpu);
+    const std::string twin = "simt." + name.substr(name.find('.') + 1);
+    for (std::size_t i = 0; i < table.size(); ++i)
+      if (table.info(i).name == twin)
+        return line(table.op(), fmt::format("`{}`, `{}`", name, twin), *row.row, types(table, i),
+                    differentiable, how, "emulator; " + gpu);
+    fail("[tests] {} has no row {}", table.op(), twin);
+  }
+
+  std::map<std::string, std::vector<OpCase>> cases_;
+};
 
 bool has_row(const char* op, const std::string& name) {
   const RowTable& table = RowTable::find(op);
@@ -78,8 +154,14 @@ bool has_row(const char* op, const std::string& name) {
 TEST_CASE("op matrix: docs/op-matrix.md is what the rows say") {
   if (!has_row("conv2d", "onednn") || !has_row("spectrogram", "kissfft"))
     return skip("oneDNN or Kiss FFT is missing, whose rows the page lists");
+  std::set<std::string> libraries;
+  for (const PluginRow& row : plugin_rows())
+    if (row.row->kind == RowKind::library) libraries.insert(row.row->name);
+  if (libraries.size() < 3)
+    return skip("the CUDA plugin is not built or lacks a library, whose rows the page lists");
   const std::filesystem::path page = test_data("../../docs/op-matrix.md");
-  const std::string expected = matrix();
+  std::string expected;
+  with_absent_h100([&] { expected = Page().text(); });
   if (std::getenv("DUET_WRITE_DOCS")) write_file_atomically(page, expected);
   CHECK(read_file(page) == expected);
 }
