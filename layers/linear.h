@@ -4,20 +4,22 @@
 
 namespace duet {
 
-/// A linear layer: `weight` (out, in) and `bias` (out).
+/// A linear layer, with a ReLU after it when asked for: `weight` (out, in) and `bias` (out).
 class Linear : public Module {
  public:
-  Linear(Build& build, std::int64_t in_features, std::int64_t out_features)
-      : weight_(add_parameter("weight", build.he_normal({out_features, in_features}, in_features))),
+  Linear(Build& build, std::int64_t in_features, std::int64_t out_features, bool relu = false)
+      : options_{relu},
+        weight_(add_parameter("weight", build.he_normal({out_features, in_features}, in_features))),
         bias_(add_parameter("bias", Tensor::zeros({out_features}, build.dtype, build.device))) {}
 
   /// x (N, in) → (N, out).
   Tensor forward(const Tensor& x) const {
     const NameScope scope(name());
-    return linear(x, weight_, bias_);
+    return linear(x, weight_, bias_, options_);
   }
 
  private:
+  LinearOptions options_;
   Tensor weight_, bias_;
 };
 

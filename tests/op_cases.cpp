@@ -31,11 +31,12 @@ OpCase conv(const char* name, Shape x, Shape weight, Conv2dOptions options, bool
   return c;
 }
 
-OpCase dense(const char* name, std::int64_t n, std::int64_t in, std::int64_t out) {
+OpCase dense(const char* name, std::int64_t n, std::int64_t in, std::int64_t out,
+             LinearOptions options = {}) {
   return {"linear",
           name,
           {{n, in}, {out, in}, {out}},
-          [](const Inputs& i) { return linear(i[0], i[1], i[2]); },
+          [options](const Inputs& i) { return linear(i[0], i[1], i[2], options); },
           std::max({n, in, out})};
 }
 
@@ -117,12 +118,18 @@ std::vector<OpCase> op_cases() {
            true),
       conv("5x3 stride 2,1 pad 0,2", {2, 9, 7, 3}, {5, 5, 3, 3}, {2, 1, 0, 2}, true),
       conv("1x1", {3, 4, 4, 8}, {6, 1, 1, 8}, {}, true),
+      conv("3x3 pad 1, ReLU", {2, 5, 6, 3}, {5, 3, 3, 3}, {.pad_h = 1, .pad_w = 1, .relu = true},
+           false),
+      conv("3x3 pad 1, 16 channels, bias, ReLU", {2, 6, 7, 16}, {17, 3, 3, 16},
+           {.pad_h = 1, .pad_w = 1, .relu = true}, true),
       conv("one pixel", {1, 1, 1, 2}, {3, 1, 1, 2}, {}, false),
       dense("one row", 1, 37, 19),
       dense("a batch", 6, 33, 18),
       dense("three classes", 5, 16, 3),
       dense("nine rows, whole packs", 9, 20, 12),
       dense("34 rows", 34, 9, 5),
+      dense("one row, ReLU", 1, 37, 19, {.relu = true}),
+      dense("a batch, ReLU", 12, 20, 18, {.relu = true}),
       {"batchnorm",
        "training",
        {{2, 3, 4, 5}, {5}, {5}},

@@ -33,9 +33,10 @@ RowList<Conv2dRow>& conv2d_rows() {
 [[maybe_unused]] static const auto& registered = conv2d_rows();
 
 std::string describe(const Conv2dParams& p) {
-  return fmt::format("({},{},{},{}) * ({},{},{},{}) stride {},{} pad {},{}", p.n, p.h, p.w,
+  return fmt::format("({},{},{},{}) * ({},{},{},{}) stride {},{} pad {},{}{}{}", p.n, p.h, p.w,
                      p.in_channels, p.out_channels, p.kernel_h, p.kernel_w, p.in_channels,
-                     p.stride_h, p.stride_w, p.pad_h, p.pad_w);
+                     p.stride_h, p.stride_w, p.pad_h, p.pad_w, p.relu ? " relu" : "",
+                     p.tf32 ? " tf32" : "");
 }
 
 }  // namespace duet

@@ -31,7 +31,8 @@ RowList<LinearRow>& linear_rows() {
 [[maybe_unused]] static const auto& registered = linear_rows();
 
 std::string describe(const LinearParams& p) {
-  return fmt::format("({},{}) * ({},{})T", p.n, p.in_features, p.out_features, p.in_features);
+  return fmt::format("({},{}) * ({},{})T{}{}", p.n, p.in_features, p.out_features, p.in_features,
+                     p.relu ? " relu" : "", p.tf32 ? " tf32" : "");
 }
 
 }  // namespace duet

@@ -21,9 +21,24 @@ const std::vector<LinearParams> cases = {
     {32, 3, 600}, {100, 40, 129}, {6, 8, 1},    {1, 516, 10},   {8, 640, 20}, {30, 264, 36},
 };
 
-enum Direction { forward, forward_biased, backward_data, backward_weights };
-const char* const direction_names[] = {"forward", "forward with bias", "backward_data",
-                                       "backward_weights"};
+enum Direction : std::uint8_t {
+  forward,
+  forward_biased,
+  forward_relu,
+  forward_biased_relu,
+  backward_data,
+  backward_weights
+};
+const char* const direction_names[] = {"forward",           "forward with bias",
+                                       "forward with ReLU", "forward with bias and ReLU",
+                                       "backward_data",     "backward_weights"};
+
+/// What the tolerance is about: a ReLU makes no error larger.
+Direction without_relu(Direction direction) {
+  return direction == forward_relu          ? forward
+         : direction == forward_biased_relu ? forward_biased
+                                            : direction;
+}
 
 struct Operands {
   explicit Operands(const LinearParams& p, DType dtype)
@@ -34,11 +49,14 @@ struct Operands {
   Array x, weight, bias, grad_y;
 };
 
-void call(const LinearRow& row, Direction direction, const LinearParams& p, Exec exec, ConstView x,
+void call(const LinearRow& row, Direction direction, LinearParams p, Exec exec, ConstView x,
           ConstView weight, ConstView bias, ConstView grad_y, View out) {
+  p.relu = direction == forward_relu || direction == forward_biased_relu;
   switch (direction) {
-    case forward: row.forward(exec, p, x, weight, {}, out); break;
-    case forward_biased: row.forward(exec, p, x, weight, bias, out); break;
+    case forward:
+    case forward_relu: row.forward(exec, p, x, weight, {}, out); break;
+    case forward_biased:
+    case forward_biased_relu: row.forward(exec, p, x, weight, bias, out); break;
     case backward_data: row.backward_data(exec, p, grad_y, weight, out); break;
     case backward_weights: row.backward_weights(exec, p, x, grad_y, out); break;
   }
@@ -84,7 +102,8 @@ std::string name(const LinearRow& row, Direction d, const LinearParams& p, DType
   return fmt::format("{} {} {} {}", row.name, direction_names[d], describe(p), to_string(dtype));
 }
 
-constexpr Direction directions[] = {forward, forward_biased, backward_data, backward_weights};
+constexpr Direction directions[] = {
+    forward, forward_biased, forward_relu, forward_biased_relu, backward_data, backward_weights};
 
 }  // namespace
 
@@ -99,13 +118,14 @@ TEST_CASE("linear: every row agrees with the reference in float64") {
     const Operands f32(p, DType::f32), f64(p, DType::f64);
     for (const Direction d : directions) {
       const Array truth = run(reference(), d, p, f64);
-      CHECK(truth.largest() > 0.01);
+      const Array sums = run(reference(), without_relu(d), p, f64);
+      CHECK(sums.largest() > 0.01);
       for_each_row(p, [&](const LinearRow& row, DType dtype) {
         ++supported[row.name];
         if (row.kind == RowKind::ref && dtype == DType::f64) return;  // the truth itself
         const Array result = run(row, d, p, dtype == DType::f32 ? f32 : f64);
         INFO(name(row, d, p, dtype));
-        CHECK(result.distance(truth) <= test::sum_tolerance(reduction_length(d, p), dtype, truth));
+        CHECK(result.distance(truth) <= test::sum_tolerance(reduction_length(d, p), dtype, sums));
       });
     }
   }
