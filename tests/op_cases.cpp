@@ -3,6 +3,7 @@
 #include "engine/autograd.h"
 #include "engine/ops/batchnorm.h"
 #include "engine/ops/binary.h"
+#include "engine/ops/cast.h"
 #include "engine/ops/concat.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/dropout.h"
@@ -26,18 +27,19 @@ OpCase conv(const char* name, Shape x, Shape weight, Conv2dOptions options, bool
   OpCase c{"conv2d", name, {x, weight}, {}, 0};
   if (bias) c.inputs.push_back({weight[0]});
   c.run = [=](const Inputs& in) { return conv2d(in[0], in[1], bias ? in[2] : Tensor(), options); };
+  c.tf32 = options.tf32;
   c.reduction_length = std::max(
       {weight[1] * weight[2] * weight[3], weight[1] * weight[2] * weight[0], x[0] * x[1] * x[2]});
   return c;
 }
 
 OpCase dense(const char* name, std::int64_t n, std::int64_t in, std::int64_t out,
-             LinearOptions options = {}) {
-  return {"linear",
-          name,
-          {{n, in}, {out, in}, {out}},
-          [options](const Inputs& i) { return linear(i[0], i[1], i[2], options); },
-          std::max({n, in, out})};
+             LinearOptions options = {}, bool bias = true) {
+  OpCase c{"linear", name, {{n, in}, {out, in}}, {}, std::max({n, in, out})};
+  if (bias) c.inputs.push_back({out});
+  c.run = [=](const Inputs& i) { return linear(i[0], i[1], bias ? i[2] : Tensor(), options); };
+  c.tf32 = options.tf32;
+  return c;
 }
 
 OpCase unary_case(const char* name, Tensor (*f)(const Tensor&), bool positive = false) {
@@ -122,6 +124,10 @@ std::vector<OpCase> op_cases() {
            false),
       conv("3x3 pad 1, 16 channels, bias, ReLU", {2, 6, 7, 16}, {17, 3, 3, 16},
            {.pad_h = 1, .pad_w = 1, .relu = true}, true),
+      conv("3x3 pad 1, TF32", {2, 6, 7, 8}, {12, 3, 3, 8}, {.pad_h = 1, .pad_w = 1, .tf32 = true},
+           false),
+      conv("5x3 stride 2,1 pad 0,2, bias, ReLU, TF32", {2, 9, 7, 3}, {5, 5, 3, 3},
+           {2, 1, 0, 2, true, true}, true),
       conv("one pixel", {1, 1, 1, 2}, {3, 1, 1, 2}, {}, false),
       dense("one row", 1, 37, 19),
       dense("a batch", 6, 33, 18),
@@ -130,6 +136,9 @@ std::vector<OpCase> op_cases() {
       dense("34 rows", 34, 9, 5),
       dense("one row, ReLU", 1, 37, 19, {.relu = true}),
       dense("a batch, ReLU", 12, 20, 18, {.relu = true}),
+      dense("a batch, no bias", 6, 16, 24, {}, false),
+      dense("a batch, ReLU, TF32", 40, 20, 36, {.relu = true, .tf32 = true}),
+      dense("three classes, TF32", 5, 17, 3, {.tf32 = true}),
       {"batchnorm",
        "training",
        {{2, 3, 4, 5}, {5}, {5}},
@@ -144,6 +153,7 @@ std::vector<OpCase> op_cases() {
          return batchnorm_inference(in[0], in[1], in[2], 1e-5, mean, var);
        },
        6},
+      {"cast", "to f64", {{3, 5, 7}}, [](const Inputs& in) { return cast(in[0], DType::f64); }, 1},
       {"relu", "any", {{3, 4, 5}}, [](const Inputs& in) { return relu(in[0]); }, 1},
       {"maxpool2d", "2x2", {{2, 6, 4, 5}}, [](const Inputs& in) { return maxpool2d(in[0]); }, 1},
       {"maxpool2d",
@@ -208,13 +218,18 @@ std::vector<OpCase> op_cases() {
   return cases;
 }
 
+double in_few_bits(const OpCase& c, double value) {
+  const auto f = static_cast<float>(value);
+  return c.tf32 ? widen(bf16(f)) : f;
+}
+
 std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device) {
   std::vector<Tensor> inputs;
   for (std::size_t k = 0; k < c.inputs.size(); ++k) {
     RandomSequence numbers(11, k);
     std::vector<double> values(c.inputs[k].numel());
     for (double& v : values)
-      v = static_cast<float>(c.positive ? numbers.uniform(0.5, 2) : numbers.normal());
+      v = in_few_bits(c, c.positive ? numbers.uniform(0.5, 2) : numbers.normal());
     inputs.push_back(Tensor::from(values, c.inputs[k]).to(dtype).to(device));
     inputs.back().set_requires_grad();
   }
@@ -226,7 +241,7 @@ OpResult run_case(const OpCase& c, DType dtype, Device device) {
   const Tensor y = c.run(inputs);
   RandomSequence numbers(12, 0);
   std::vector<double> cotangent(y.numel());
-  for (double& v : cotangent) v = static_cast<float>(numbers.normal());
+  for (double& v : cotangent) v = in_few_bits(c, numbers.normal());
   apply<WeightedSum>(y, Tensor::from(cotangent, y.shape()).to(dtype)).backward();
   OpResult result{y.detach().to(Device{}), {}};
   for (const Tensor& input : inputs) result.grads.push_back(input.grad().to(Device{}));

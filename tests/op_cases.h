@@ -23,12 +23,18 @@ struct OpCase {
   /// Inputs are drawn from N(0, 1), or uniformly from [0.5, 2] where a function needs positive
   /// ones.
   bool positive = false;
+  /// The call permits TF32. Its inputs and the cotangent have few enough bits to be exact in it
+  /// (and in bf16), so that the rows that use it are held to the same tolerance as the others.
+  bool tf32 = false;
 };
 
 std::vector<OpCase> op_cases();
 
-/// The case's inputs, the same numbers for every dtype (they are exact in f32) and device.
+/// The case's inputs, the same numbers for every dtype that holds them and device.
 std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device = {});
+
+/// The number that a case uses for a drawn `value`.
+double in_few_bits(const OpCase& c, double value);
 
 struct OpResult {
   Tensor y;

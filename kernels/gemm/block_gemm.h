@@ -39,57 +39,30 @@ template <class Tiling, class Operand, int rows>
 struct Loader {
   using T = typename Tiling::T;
   static constexpr int width = Operand::width, depth = Tiling::depth;
-  static constexpr bool along_depth = Operand::along_depth;
-  /// Packs of a tile side by side, and how far apart in the other direction a thread's packs are.
-  static constexpr int side_by_side = (along_depth ? depth : rows) / width;
-  static constexpr int stride = Tiling::threads / side_by_side;
-  static constexpr int packs = rows * depth / (width * Tiling::threads);
-  static_assert(stride * side_by_side == Tiling::threads);
-  static_assert(packs * width * Tiling::threads == rows * depth);
+  using Share = Walk<Operand, Tiling::threads, rows, depth, width>;
+  Share share;
+  Pack<T, width> values[Share::packs];
 
-  typename Operand::Place places[along_depth ? packs : 1];
-  typename Operand::Step steps[along_depth ? 1 : packs];
-  Pack<T, width> values[packs];
-
-  struct Position {
-    int row, k;
-  };
-  /// Where in the tile this thread's first pack begins.
-  __device__ static __forceinline__ Position first_pack() {
-    const int near = static_cast<int>(threadIdx.x) % side_by_side * width;
-    const int far = static_cast<int>(threadIdx.x) / side_by_side;
-    return along_depth ? Position{far, near} : Position{near, far};
-  }
-
-  __device__ __forceinline__ Loader(const Operand& operand, int first_row, int first_k) {
-    const int row = first_pack().row, k = first_pack().k;
-#pragma unroll
-    for (int i = 0; i < (along_depth ? packs : 1); ++i)
-      places[i] = operand.place(first_row + row + i * stride);
-#pragma unroll
-    for (int i = 0; i < (along_depth ? 1 : packs); ++i)
-      steps[i] = operand.start(first_k + k + i * stride);
-  }
+  __device__ __forceinline__ Loader(const Operand& operand, int first_row, int first_k)
+      : share(operand, first_row, first_k) {}
 
   /// Reads the tile at hand and moves on to the next.
   __device__ __forceinline__ void fetch(const Operand& operand) {
 #pragma unroll
-    for (int i = 0; i < packs; ++i)
-      values[i] =
-          load_pack<width>(operand.find(places[along_depth ? i : 0], steps[along_depth ? 0 : i]));
-#pragma unroll
-    for (int i = 0; i < (along_depth ? 1 : packs); ++i) operand.advance(steps[i], depth);
+    for (int i = 0; i < Share::packs; ++i)
+      values[i] = load_pack<width>(operand.find(share.place(i), share.step(i)));
+    share.advance(operand);
   }
 
   __device__ __forceinline__ void store(T (&tile)[depth][rows + Tiling::padding]) const {
-    const int row = first_pack().row, k = first_pack().k;
 #pragma unroll
-    for (int i = 0; i < packs; ++i) {
-      if constexpr (along_depth) {
+    for (int i = 0; i < Share::packs; ++i) {
+      const auto [row, k] = Share::position(i);
+      if constexpr (Operand::along_depth) {
 #pragma unroll
-        for (int j = 0; j < width; ++j) tile[k + j][row + i * stride] = values[i].v[j];
+        for (int j = 0; j < width; ++j) tile[k + j][row] = values[i].v[j];
       } else {
-        *reinterpret_cast<Pack<T, width>*>(&tile[k + i * stride][row]) = values[i];
+        *reinterpret_cast<Pack<T, width>*>(&tile[k][row]) = values[i];
       }
     }
   }
@@ -191,11 +164,6 @@ __global__ void __launch_bounds__(Tiling::threads, Tiling::resident_blocks)
   }
 }
 
-template <class Tiling>
-std::int64_t tile_count(int rows, int columns) {
-  return divide_up(rows, Tiling::rows) * divide_up(columns, Tiling::columns);
-}
-
 /// c (rows, columns) = epilogue(A Bᵀ) with A (rows, depth) and B (columns, depth); or `batch` such
 /// products, which lie one after the other in c, where A and B are a Batch or the same for all.
 template <class Tiling, class A, class B, class T = typename Tiling::T>
@@ -204,11 +172,13 @@ void multiply_tiled(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilo
   if (rows == 0 || columns == 0) return;
   const std::int64_t tiles = tile_count<Tiling>(rows, columns);
   const Slices slices(tiles * batch, depth, Tiling::depth);
-  with_output(exec, slices, c, rows, columns, batch, epilogue, [&](const Output<T>& out) {
+  const Output<T> out{c, rows, columns, epilogue};
+  with_slices(exec, slices, out, batch, [&](T* sums) {
+    const Output<T> to = sums ? Output<T>{sums, rows, columns, {}} : out;
     simt::launch(exec.stream, multiply_kernel<Tiling, A, B>,
                  dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(slices.count),
                       static_cast<unsigned>(batch)),
-                 Tiling::threads, 0, a, b, out, takes_full_packs(out.data, columns), depth,
+                 Tiling::threads, 0, a, b, to, takes_full_packs(to.data, columns), depth,
                  slices.length);
   });
 }

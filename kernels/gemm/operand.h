@@ -120,4 +120,48 @@ __device__ __forceinline__ Operand in_batch(const Batch<Operand>& batch, int ind
   return operand;
 }
 
+/// A thread's share in an operand's tile of `rows` × `depth`, as `threads` of them walk along the
+/// depth: packs of `width`, side by side first.
+template <class Operand, int threads, int rows, int depth, int width>
+struct Walk {
+  static constexpr bool along_depth = Operand::along_depth;
+  static constexpr int side_by_side = (along_depth ? depth : rows) / width;
+  /// How far apart a thread's packs are in the other direction.
+  static constexpr int stride = threads / side_by_side;
+  static constexpr int packs = rows * depth / (width * threads);
+  static_assert(stride * side_by_side == threads);
+  static_assert(packs * width * threads == rows * depth);
+
+  typename Operand::Place places[along_depth ? packs : 1];
+  typename Operand::Step steps[along_depth ? 1 : packs];
+
+  struct Position {
+    int row, k;
+  };
+  /// Where in the tile this thread's pack i begins.
+  __device__ static __forceinline__ Position position(int i) {
+    const int near = static_cast<int>(threadIdx.x) % side_by_side * width;
+    const int far = static_cast<int>(threadIdx.x) / side_by_side + i * stride;
+    return along_depth ? Position{far, near} : Position{near, far};
+  }
+
+  __device__ __forceinline__ Walk(const Operand& operand, int first_row, int first_k) {
+#pragma unroll
+    for (int i = 0; i < (along_depth ? packs : 1); ++i)
+      places[i] = operand.place(first_row + position(i).row);
+#pragma unroll
+    for (int i = 0; i < (along_depth ? 1 : packs); ++i)
+      steps[i] = operand.start(first_k + position(i).k);
+  }
+
+  __device__ __forceinline__ const auto& place(int i) const { return places[along_depth ? i : 0]; }
+  __device__ __forceinline__ const auto& step(int i) const { return steps[along_depth ? 0 : i]; }
+
+  /// To the next tile.
+  __device__ __forceinline__ void advance(const Operand& operand) {
+#pragma unroll
+    for (int i = 0; i < (along_depth ? 1 : packs); ++i) operand.advance(steps[i], depth);
+  }
+};
+
 }  // namespace duet::device_gemm

@@ -39,6 +39,11 @@ inline constexpr std::int64_t enough_blocks = 264;
 /// The shortest slice worth a place in the merge.
 inline constexpr std::int64_t shortest_slice = 128;
 
+template <class Tiling>
+std::int64_t tile_count(int rows, int columns) {
+  return divide_up(rows, Tiling::rows) * divide_up(columns, Tiling::columns);
+}
+
 struct Slices {
   int length, count;
 
@@ -66,18 +71,20 @@ __global__ void __launch_bounds__(merge_threads)
   c[i] = static_cast<T>(epilogue(sum, i % columns));
 }
 
-/// Calls `multiply` with the Output that its kernel writes: c (rows, columns) itself, `batch`
-/// times, or room for the slices' sums, which are merged into c then.
+/// Makes `batch` results `out`, one after the other: calls `multiply(null)` for a kernel that
+/// writes them, or, where there are slices, `multiply(sums)` for one that writes each slice's sums,
+/// which are merged then.
 template <class T, class Multiply>
-void with_output(Exec& exec, const Slices& slices, T* c, int rows, int columns, int batch,
-                 const Epilogue<T>& epilogue, Multiply&& multiply) {
-  if (slices.count == 1) return multiply(Output<T>{c, rows, columns, epilogue});
-  const std::int64_t size = static_cast<std::int64_t>(rows) * columns * batch;
+void with_slices(Exec& exec, const Slices& slices, const Output<T>& out, int batch,
+                 Multiply&& multiply) {
+  Wide<T>* const no_sums = nullptr;
+  if (slices.count == 1) return multiply(no_sums);
+  const std::int64_t size = static_cast<std::int64_t>(out.rows) * out.columns * batch;
   auto* const sums = exec.workspace.allocate_array<Wide<T>>(slices.count * size);
-  multiply(Output<Wide<T>>{sums, rows, columns, {}});
+  multiply(sums);
   simt::launch(exec.stream, merge_kernel<T>,
                dim3(static_cast<unsigned>(divide_up(size, merge_threads))), merge_threads, 0, sums,
-               slices.count, size, columns, epilogue, c);
+               slices.count, size, out.columns, out.epilogue, out.data);
 }
 
 }  // namespace duet::device_gemm

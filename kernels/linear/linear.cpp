@@ -5,7 +5,7 @@ namespace duet {
 #if DUET_HAVE_CUBLAS
 extern const LinearRow linear_cublas;
 #endif
-extern const LinearRow linear_cuda;
+extern const LinearRow linear_cuda_tensor_core, linear_cuda;
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
 extern const LinearRow linear_onednn;
@@ -18,7 +18,7 @@ RowList<LinearRow>& linear_rows() {
 #if DUET_HAVE_CUBLAS
     linear_cublas,
 #endif
-        linear_cuda,
+        linear_cuda_tensor_core, linear_cuda,
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
         linear_onednn,

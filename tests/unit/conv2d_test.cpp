@@ -89,11 +89,12 @@ Direction without_relu(Direction direction) {
 }
 
 struct Operands {
-  explicit Operands(const Conv2dParams& c, DType dtype)
-      : x(Array::random(c.x_shape(), 1).to(dtype)),
-        weight(Array::random(c.weight_shape(), 2).to(dtype)),
-        bias(Array::random({c.out_channels}, 3).to(dtype)),
-        grad_y(Array::random(c.y_shape(), 4).to(dtype)) {}
+  /// The same numbers in every dtype that holds those of `exact_in`.
+  Operands(const Conv2dParams& c, DType dtype, DType exact_in = DType::f32)
+      : x(Array::random(c.x_shape(), 1).to(exact_in).to(dtype)),
+        weight(Array::random(c.weight_shape(), 2).to(exact_in).to(dtype)),
+        bias(Array::random({c.out_channels}, 3).to(exact_in).to(dtype)),
+        grad_y(Array::random(c.y_shape(), 4).to(exact_in).to(dtype)) {}
   Array x, weight, bias, grad_y;
 };
 
@@ -158,6 +159,29 @@ std::string name(const Conv2dRow& row, Direction d, const Conv2dParams& c, DType
 constexpr Direction directions[] = {
     forward, forward_biased, forward_relu, forward_biased_relu, backward_data, backward_weights};
 
+/// Holds the rows that multiply on tensor cores against the reference: in bf16, and in f32 where
+/// TF32 is permitted. Operands are exact in bf16, hence in TF32, so that only sums round.
+void compare_tensor_cores(Conv2dParams c, Direction d, std::map<std::string, int>& compared) {
+  const Operands f64(c, DType::f64, DType::bf16);
+  const Array truth = run(reference(), d, c, f64), sums = run(reference(), without_relu(d), c, f64);
+  for (const DType dtype : {DType::bf16, DType::f32}) {
+    const Operands in(c, dtype, DType::bf16);
+    for (const Conv2dRow& row : conv2d_rows().rows()) {
+      c.tf32 = false;
+      if (row.device == DeviceType::cuda || (dtype == DType::f32 && row.supports(c, dtype)))
+        continue;
+      c.tf32 = true;
+      if (!row.supports(c, dtype)) continue;
+      ++compared[fmt::format("{} {}", row.name, to_string(dtype))];
+      INFO(name(row, d, c, dtype));
+      const Array result = run(row, d, c, in);
+      CHECK(result.distance(truth) <=
+            row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, sums));
+      CHECK((result == run(row, d, c, in)));
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("conv2d: the last row is the reference") {
@@ -183,6 +207,7 @@ TEST_CASE("conv2d: every row agrees with the reference in float64") {
       });
     }
   }
+  supported.erase("simt.tensor_core");  // takes no plain f32
   for (const auto& entry : supported)
     CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
 }
@@ -193,13 +218,26 @@ TEST_CASE("conv2d: large calls of the emulated kernels agree with the reference 
     const Array truth = run(reference(), d, c, f64),
                 sums = run(reference(), without_relu(d), c, f64);
     for (const Conv2dRow& row : conv2d_rows().rows())
-      if (row.device == DeviceType::simt && std::string_view(row.name) != "simt.naive") {
+      if (row.device == DeviceType::simt && std::string_view(row.name) != "simt.naive" &&
+          std::string_view(row.name) != "simt.tensor_core") {
         INFO(name(row, d, c, DType::f32));
         REQUIRE(row.supports(c, DType::f32));
         CHECK(run(row, d, c, f32).distance(truth) <=
               row.error_factor * test::sum_tolerance(reduction_length(d, c), DType::f32, sums));
       }
   }
+}
+
+TEST_CASE("conv2d: tensor cores agree with the reference in float64, bf16 and TF32") {
+  std::map<std::string, int> compared;
+  for (const Conv2dParams& c : cases) {
+    if (c.flops() > 2e6) continue;
+    for (const Direction d : directions) compare_tensor_cores(c, d, compared);
+  }
+  for (const auto& [d, c] : large_cases)
+    if (c.flops() < 2e8) compare_tensor_cores(c, d, compared);
+  CHECK(compared["simt.tensor_core bf16"] > 0);
+  CHECK(compared["simt.tensor_core f32"] > 0);
 }
 
 TEST_CASE("conv2d: the same bits on every run, and on one thread and two") {

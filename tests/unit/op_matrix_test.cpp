@@ -17,25 +17,33 @@ using namespace duet::test;
 namespace {
 
 /// What a row takes, by trying: every case of a differentiable op; of the others, the default call.
+/// TF32 stands for rows that take f32 only where it is permitted.
 std::string element_types(const RowTable& table, std::size_t row,
                           const std::vector<OpCase>& cases) {
-  std::string types;
-  for (const DType dtype : {DType::f32, DType::f64}) {
-    bool takes = cases.empty() && table.takes(row, dtype);
-    for (const OpCase& c : cases) {
-      if (takes) break;
+  std::vector<std::string> types;
+  const auto takes = [&](DType dtype, bool tf32) -> bool {
+    if (cases.empty()) return static_cast<bool>(table.takes(row, dtype));
+    return std::any_of(cases.begin(), cases.end(), [&](const OpCase& c) {
+      if (c.tf32 != tf32) return false;
       try {
         const ImplScope forced(fmt::format("{}={}", table.op(), table.info(row).name));
         run_case(c, dtype, {table.info(row).device, 0});
-        takes = true;
-      } catch (const UsageError&) {
+        return true;
+      } catch (const Error&) {  // this row, or another op's that the case needs, does not take it
+        return false;
       }
-    }
-    if (takes) types += fmt::format("{}{}", types.empty() ? "" : ", ", to_string(dtype));
-  }
-  return types;
+    });
+  };
+  if (takes(DType::f32, false))
+    types.push_back("f32");
+  else if (takes(DType::f32, true))
+    types.push_back("TF32");
+  for (const DType dtype : {DType::f64, DType::bf16})
+    if (takes(dtype, false)) types.push_back(to_string(dtype));
+  return fmt::format("{}", fmt::join(types, ", "));
 }
 
+/// Gradients are tried by differences in f64.
 std::string checked(const RowInfo& row, bool differentiable) {
   if (row.kind == RowKind::ref) return differentiable ? "central differences" : "its own tests";
   const std::string how = differentiable ? "`ref` in f64, central differences" : "`ref` in f64";
@@ -58,9 +66,10 @@ std::string matrix() {
     const std::vector<OpCase>& own = cases[table->op()];
     for (std::size_t i = 0; i < table->size(); ++i) {
       const RowInfo& row = table->info(i);
+      const std::string types = element_types(*table, i, own);
       text += fmt::format("| {} | `{}` | {} | {} | {} | {} |\n", table->op(), row.name,
-                          to_string(row.kind), element_types(*table, i, own),
-                          own.empty() ? "none" : "yes", checked(row, !own.empty()));
+                          to_string(row.kind), types, own.empty() ? "none" : "yes",
+                          checked(row, !own.empty() && types.find("f64") != std::string::npos));
     }
   }
   return text;
