@@ -1,5 +1,6 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/device.h"
 
 namespace duet {
 namespace {
@@ -93,23 +94,28 @@ Plan make_plan(Direction direction, const Conv2dParams& c, DType dtype) {
   };
 
   std::vector<Descriptor> operations;
-  if (direction == backward_data) {
-    operations.push_back(operation(data_names, y));
-  } else if (direction == backward_weights) {
-    operations.push_back(operation(weights_names, y));
-  } else {
-    // What lies between the operations is f32, whatever the tensors are.
-    const Tensor product{id_product, CUDNN_DATA_FLOAT, y.extents, true};
-    const Tensor sum{id_sum, CUDNN_DATA_FLOAT, y.extents, true};
-    const Tensor bias{id_bias, type, {1, c.out_channels, 1, 1}};
-    const bool biased = direction == forward_biased;
-    operations.push_back(operation(forward_names, biased || c.relu ? product : y));
-    if (biased)
+  switch (direction) {
+    case forward: operations.push_back(operation(forward_names, y)); break;
+    case backward_data: operations.push_back(operation(data_names, y)); break;
+    case backward_weights: operations.push_back(operation(weights_names, y)); break;
+    case forward_biased: {
+      // What lies between the operations is f32, whatever the tensors are.
+      const Tensor product{id_product, CUDNN_DATA_FLOAT, y.extents, true};
+      const Tensor sum{id_sum, CUDNN_DATA_FLOAT, y.extents, true};
+      const Tensor bias{id_bias, type, {1, c.out_channels, 1, 1}};
+      operations.push_back(operation(forward_names, product));
       operations.push_back(pointwise(CUDNN_POINTWISE_ADD, product, &bias, c.relu ? sum : y));
-    if (c.relu)
-      operations.push_back(pointwise(CUDNN_POINTWISE_RELU_FWD, biased ? sum : product, nullptr, y));
+      if (c.relu) operations.push_back(pointwise(CUDNN_POINTWISE_RELU_FWD, sum, nullptr, y));
+    }
   }
   return Plan(operations, c.tf32 || dtype == DType::bf16);
+}
+
+const void* zeros(Exec& exec, std::size_t bytes) {
+  void* const memory = exec.workspace.allocate(bytes);
+  cuda::check(cudaMemsetAsync(memory, 0, bytes, cuda::stream_of(exec.stream)),
+              "filling with zeros");
+  return memory;
 }
 
 std::shared_ptr<const Plan> plan(Direction direction, const Conv2dParams& c, DType dtype) {
@@ -127,18 +133,20 @@ extern const Conv2dRow conv2d_cudnn = {
       if (dtype != DType::f32 && dtype != DType::bf16)
         return Support::no(fmt::format("takes f32 and bf16, not {}", to_string(dtype)));
       return cudnn::PlanCache::support([&] {
-        for (const Direction d : {forward, forward_biased, backward_data, backward_weights})
+        if (!c.relu) plan(forward, c, dtype);
+        for (const Direction d : {forward_biased, backward_data, backward_weights})
           plan(d, c, dtype);
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView weight, ConstView bias, View y) {
-      if (bias)
-        plan(forward_biased, c, x.dtype)
-            ->run(exec,
-                  {{id_x, x.data}, {id_weight, weight.data}, {id_bias, bias.data}, {id_y, y.data}});
-      else
-        plan(forward, c, x.dtype)
+      if (!bias && !c.relu)
+        return plan(forward, c, x.dtype)
             ->run(exec, {{id_x, x.data}, {id_weight, weight.data}, {id_y, y.data}});
+      // A ReLU without a bias before it would have to be compiled at run time: add zeros.
+      const void* addend = bias ? bias.data : zeros(exec, c.out_channels * size_of(x.dtype));
+      plan(forward_biased, c, x.dtype)
+          ->run(exec,
+                {{id_x, x.data}, {id_weight, weight.data}, {id_bias, addend}, {id_y, y.data}});
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {
       plan(backward_data, c, grad_y.dtype)
