@@ -3,6 +3,7 @@
 #include "engine/autograd.h"
 #include "engine/ops/batchnorm.h"
 #include "engine/ops/binary.h"
+#include "engine/ops/block_tail.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/concat.h"
 #include "engine/ops/conv2d.h"
@@ -40,6 +41,20 @@ OpCase dense(const char* name, std::int64_t n, std::int64_t in, std::int64_t out
   c.run = [=](const Inputs& i) { return linear(i[0], i[1], bias ? i[2] : Tensor(), options); };
   c.tf32 = options.tf32;
   return c;
+}
+
+OpCase tail(const char* name, Shape x, BlockTailOptions options, bool training) {
+  const std::int64_t channels = x[3];
+  return {"block_tail",
+          name,
+          {x, {channels}, {channels}},
+          [=](const Inputs& in) {
+            if (training) return block_tail_training(in[0], in[1], in[2], 1e-5, options);
+            const Tensor mean = Tensor::full({channels}, 0.25, in[0].dtype(), in[0].device());
+            const Tensor var = Tensor::full({channels}, 1.5, in[0].dtype(), in[0].device());
+            return block_tail_inference(in[0], in[1], in[2], 1e-5, options, mean, var);
+          },
+          x[0] * x[1] * x[2]};
 }
 
 OpCase unary_case(const char* name, Tensor (*f)(const Tensor&), bool positive = false) {
@@ -154,6 +169,12 @@ std::vector<OpCase> op_cases() {
        },
        6},
       {"cast", "to f64", {{3, 5, 7}}, [](const Inputs& in) { return cast(in[0], DType::f64); }, 1},
+      tail("no pool", {2, 3, 4, 5}, {}, true),
+      tail("2x2, dropout", {2, 6, 4, 8}, {.pool = 2, .dropout = 0.3, .mask = {3, 4}}, true),
+      tail("2x2, odd sides, dropout", {2, 7, 5, 3}, {.pool = 2, .dropout = 0.3, .mask = {3, 4}},
+           true),
+      tail("2x2, inference", {2, 5, 4, 4}, {.pool = 2}, false),
+      tail("3x3", {1, 7, 9, 3}, {.pool = 3}, true),
       {"relu", "any", {{3, 4, 5}}, [](const Inputs& in) { return relu(in[0]); }, 1},
       {"maxpool2d", "2x2", {{2, 6, 4, 5}}, [](const Inputs& in) { return maxpool2d(in[0]); }, 1},
       {"maxpool2d",
@@ -204,9 +225,7 @@ std::vector<OpCase> op_cases() {
       {"permute",
        "NHWC to NCHW",
        {{2, 3, 4, 5}},
-       [](const Inputs& in) {
-         return permute(in[0], {0, 3, 1, 2});
-       },
+       [](const Inputs& in) { return permute(in[0], {0, 3, 1, 2}); },
        1},
       {"softmax", "rows", {{5, 4}}, [](const Inputs& in) { return softmax(in[0]); }, 4},
       cross_entropy("plain", false, 0),
