@@ -1,5 +1,6 @@
 #include "layers/vgg_stream.h"
 
+#include "engine/ops/cast.h"
 #include "engine/ops/maxpool2d.h"
 #include "engine/ops/relu.h"
 
@@ -23,14 +24,18 @@ VggBlock::VggBlock(Build& build, std::int64_t in_channels, std::int64_t out_chan
 
 Tensor VggBlock::forward(const Tensor& x) {
   const NameScope scope(name());
-  Tensor y = conv1_.forward(x);
-  if (norm1_) y = norm1_->forward(y);
-  y = conv2_.forward(relu(y));
-  if (norm2_) y = norm2_->forward(y);
-  return dropout_.forward(maxpool2d(relu(y)));
+  if (!norm1_) {
+    const Tensor y = relu(conv1_.forward(x));
+    return dropout_.forward(maxpool2d(relu(conv2_.forward(y))));
+  }
+  const Tensor y = norm1_->forward(conv1_.forward(x), {.pool = 1});
+  BlockTailOptions tail{.pool = 2};
+  dropout_.add_to(tail);
+  return norm2_->forward(conv2_.forward(y), tail);
 }
 
-VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& options) {
+VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& options)
+    : inside_(build.activation_dtype()) {
   for (std::size_t i = 0; i < options.widths.size(); ++i) {
     blocks_.emplace_back(build, i == 0 ? in_channels : options.widths[i - 1], options.widths[i],
                          options);
@@ -40,9 +45,9 @@ VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& o
 
 Tensor VggStream::forward(const Tensor& x) {
   const NameScope scope(name());
-  Tensor y = x;
+  Tensor y = cast(x, inside_);
   for (VggBlock& block : blocks_) y = block.forward(y);
-  return y;
+  return cast(y, x.dtype());
 }
 
 }  // namespace duet

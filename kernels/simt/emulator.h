@@ -66,6 +66,9 @@ unsigned warp_ballot(unsigned mask, bool predicate, Site site);
 /// The registers of mma.h; all 32 lanes must come.
 void warp_mma_tf32(float* d, const unsigned* a, const unsigned* b, Site site);
 void warp_mma_bf16(float* d, const unsigned* a, const unsigned* b, Site site);
+/// The addresses that the 32 lanes, all of which must come, bring for ldmatrix: 16 bytes of shared
+/// memory each.
+void warp_matrix_rows(const void* row, const void* (&rows)[32], Site site);
 
 /// Orders memory accesses between blocks, for the race detector.
 void memory_fence();

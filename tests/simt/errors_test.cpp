@@ -107,6 +107,12 @@ TEST_CASE("pointers that are not the device's") {
   has(error_of("correct", y), "has been freed");
 }
 
+TEST_CASE("rows of ldmatrix that the hardware cannot read") {
+  has(error_of("misaligned_row"), "must start at a multiple of 16");
+  has(error_of("misaligned_row"), source_line("faulty.cu", "ldmatrix_x4(r, &tile"));
+  has(error_of("row_in_global"), "is not in the block's shared memory");
+}
+
 TEST_CASE("copies by cp.async that the hardware cannot do") {
   has(error_of("misaligned_copy"), "both must be multiples of 16");
   has(error_of("misaligned_copy"), source_line("faulty.cu", "cp_async16(tile + 1"));

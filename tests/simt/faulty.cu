@@ -76,6 +76,19 @@ __global__ void misaligned_copy(float* y) {
   simt::cp_async16(tile + 1, y);
 }
 
+__global__ void misaligned_row(float* y) {
+  SIMT_SHARED(tile, unsigned[32][6]);
+  unsigned r[4];
+  simt::ldmatrix_x4(r, &tile[threadIdx.x % 32]);
+  y[threadIdx.x] = static_cast<float>(r[0]);
+}
+
+__global__ void row_in_global(float* y) {
+  unsigned r[4];
+  simt::ldmatrix_x4(r, y);
+  y[threadIdx.x] = static_cast<float>(r[0]);
+}
+
 __global__ void copy_to_global(float* y) { simt::cp_async16(y, y + 32); }
 
 __global__ void unwritten(float* y) {
@@ -144,6 +157,8 @@ void launch_faulty(const Stream& stream, std::string_view name, float* y) {
     {"misaligned", misaligned, 1, 1, 0},
     {"misaligned_copy", misaligned_copy, 1, 1, 0},
     {"copy_to_global", copy_to_global, 1, 1, 0},
+    {"misaligned_row", misaligned_row, 1, 32, 0},
+    {"row_in_global", row_in_global, 1, 32, 0},
     {"unwritten", unwritten, 1, 64, 0},
     {"warp_exchange", warp_exchange, 1, 32, 0},
     {"unsynchronised_warp", unsynchronised_warp, 1, 32, 0},

@@ -10,6 +10,7 @@
 #include "kernels/adam/adam.h"
 #include "kernels/sum_of_squares/sum_of_squares.h"
 #include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -62,6 +63,7 @@ TEST_CASE("adam: every row makes PyTorch's updates, with coupled L2") {
     for (const DType dtype : {DType::f32, DType::f64}) {
       if (!row.supports({}, dtype)) continue;
       ++tried;
+      test::compared("adam", row, dtype);
       const ImplScope forced(fmt::format("adam={}", row.name));
       const Tensor w = tensor(w_start, dtype, row.device), u = tensor(u_start, dtype, row.device);
       Adam adam({{"w", w, 0.02}, {"u", u}}, {.lr = 0.01});
@@ -117,11 +119,11 @@ TEST_CASE("adam: every row equals the reference on many elements") {
     return std::vector{w, m, v};
   };
   const auto& rows = adam_rows().rows();
-  const auto truth = run(rows.back(), DType::f64);
-  REQUIRE(rows.back().kind == RowKind::ref);
+  const auto truth = run(test::reference(adam_rows()), DType::f64);
   for (const AdamRow& row : rows)
     for (const DType dtype : {DType::f32, DType::f64}) {
       if (!row.supports(params, dtype)) continue;
+      test::compared("adam", row, dtype);
       const auto result = run(row, dtype);
       // Moments: two products and a sum of numbers below 1. Weights: one rounding of |w| ≤ 1.01,
       // and an increment of at most lr·(1/0.271)/(sqrt(v)/sqrt(0.003)) with sqrt(v) ≥ 0.99·|m|:
@@ -248,6 +250,7 @@ TEST_CASE("sum_of_squares: every row, over several tensors and sizes") {
     for (const DType dtype : {DType::f32, DType::f64}) {
       if (!row.supports({}, dtype)) continue;
       ++tried;
+      test::compared("sum_of_squares", row, dtype);
       const Device device{row.device, 0};
       const ImplScope forced(fmt::format("sum_of_squares={}", row.name));
       // 1² + … + n², exact in f64.

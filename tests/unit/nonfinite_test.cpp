@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 
 using namespace duet;
 
@@ -21,6 +22,7 @@ TEST_CASE_TEMPLATE("nonfinite: every row counts NaN and both infinities, nothing
   for (const NonfiniteRow& row : nonfinite_rows().rows()) {
     if (!row.supports({}, dtype_of<T>)) continue;
     ++tried;
+    test::compared("nonfinite", row, dtype_of<T>);
     CAPTURE(row.name);
     for (const std::int64_t count : {0, 1, 7, 1000, 20'001})
       for (const std::int64_t start : {0, 1}) {  // aligned to vectors, and not
