@@ -1,10 +1,12 @@
 #include "layers/two_stream.h"
 
+#include "engine/ops/cast.h"
 #include "engine/ops/permute.h"
 
 namespace duet {
 
-TwoStream::TwoStream(Build& build, const TwoStreamOptions& options) : options_(options) {
+TwoStream::TwoStream(Build& build, const TwoStreamOptions& options)
+    : options_(options), precision_(build.precision) {
   if (options.size < 16 || options.size % 16 != 0)
     fail<UsageError>("[network] the input size is a multiple of 16, not {}", options.size);
   const std::int64_t side = options.size / 16, width = options.stream.widths.back();
@@ -27,13 +29,19 @@ TwoStream::TwoStream(Build& build, const TwoStreamOptions& options) : options_(o
 }
 
 Tensor TwoStream::forward(const Tensor& face, const Tensor& voice) {
+  // The streams, whose images are what there is most of, hold them in bf16; a fusion, which may
+  // have kernels of its own, is given the type of the input.
+  const auto run = [this](VggStream& stream, const Tensor& x) {
+    const DType dtype = precision_ == Precision::bf16 ? DType::bf16 : x.dtype();
+    return cast(stream.forward(cast(x, dtype)), x.dtype());
+  };
   Tensor features;
   if (!voice_) {
-    features = face_->forward(face);
+    features = run(*face_, face);
   } else if (!face_) {
-    features = voice_->forward(voice);
+    features = run(*voice_, voice);
   } else {
-    const Tensor face_map = face_->forward(face), voice_map = voice_->forward(voice);
+    const Tensor face_map = run(*face_, face), voice_map = run(*voice_, voice);
     const NameScope scope("fusion");
     features = fusion_->forward(face_map, voice_map);
   }

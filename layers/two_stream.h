@@ -45,6 +45,7 @@ class TwoStream : public Module {
   };
 
   TwoStreamOptions options_;
+  Precision precision_;
   std::optional<VggStream> face_, voice_;
   std::unique_ptr<Fusion> fusion_;
   std::optional<Head> head_;

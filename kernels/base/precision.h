@@ -1,6 +1,6 @@
 #pragma once
 /// What the products of convolutions and linear layers are multiplied in. Sums are carried in f32,
-/// and the rest of a network computes in f32, in any case.
+/// and so are weights and a batch's statistics, in any case.
 
 #include <cstdint>
 
@@ -9,7 +9,7 @@ namespace duet {
 enum class Precision : std::uint8_t {
   f32,
   tf32,  ///< tensors of f32, rounded to 11 bits of significand on the way into a product
-  bf16,  ///< operands and results rounded to bf16
+  bf16,  ///< operands and results rounded to bf16, in which the streams keep their images
 };
 
 constexpr const char* to_string(Precision precision) {
