@@ -10,6 +10,7 @@
 #include "engine/autograd.h"
 #include "engine/random.h"
 #include "engine/tensor.h"
+#include "kernels/base/precision.h"
 
 namespace duet {
 
@@ -19,6 +20,8 @@ struct Build {
   Device device;
   /// Seeds the weights; dropout masks come from `random`, which must outlive the network.
   RandomState& random;
+  /// Of the products in convolutions and linear layers.
+  Precision precision = Precision::f32;
   /// How many weight tensors have been drawn so far.
   std::uint64_t weights_drawn = 0;
 

@@ -1,7 +1,6 @@
 #include "layers/two_stream.h"
 
 #include "engine/ops/permute.h"
-#include "engine/ops/relu.h"
 
 namespace duet {
 
@@ -46,7 +45,8 @@ TwoStream::Head::Head(Build& build, std::int64_t in_features, const TwoStreamOpt
   std::vector<std::int64_t> widths = options.head;
   widths.push_back(options.classes);
   for (std::size_t i = 0; i < widths.size(); ++i) {
-    layers_.emplace_back(build, i == 0 ? in_features : widths[i - 1], widths[i]);
+    layers_.emplace_back(build, i == 0 ? in_features : widths[i - 1], widths[i],
+                         i + 1 < widths.size());
     add_part(fmt::format("fc{}", i + 1), layers_.back());
   }
   add_part("dropout", dropout_);
@@ -55,8 +55,7 @@ TwoStream::Head::Head(Build& build, std::int64_t in_features, const TwoStreamOpt
 Tensor TwoStream::Head::forward(const Tensor& x) {
   const NameScope scope(name());
   Tensor y = x;
-  for (std::size_t i = 0; i + 1 < layers_.size(); ++i)
-    y = dropout_.forward(relu(layers_[i].forward(y)));
+  for (std::size_t i = 0; i + 1 < layers_.size(); ++i) y = dropout_.forward(layers_[i].forward(y));
   return layers_.back().forward(y);
 }
 

@@ -303,7 +303,11 @@ const std::vector<Option>& options() {
        "auto, cpu, cuda, cuda:N, or simt (the CUDA kernels emulated on the CPU)",
        {}},
       {"run", "impl", &C::impl, "rows to run: OP=ROW,…, handwritten, library or ref", {}},
-      {"run", "precision", &C::precision, "arithmetic", {"f32"}},
+      {"run",
+       "precision",
+       &C::precision,
+       "what convolutions and linear layers multiply in",
+       {"f32", "tf32", "bf16"}},
   };
   return all;
 }

@@ -1,9 +1,12 @@
 #pragma once
 /// Ops of an input, a weight and perhaps a bias whose rows have the same three functions:
-/// convolution and linear layers.
+/// convolution and linear layers. Where forward ends in a ReLU, its row's backward turns the
+/// gradient of y into that of the sums.
 
+#include "engine/ops/cast.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/run.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
 
@@ -26,16 +29,30 @@ struct WeightedFunction {
     Tensor y = Tensor::empty(Op::y_shape(params), x.dtype(), x.device());
     OpExec exec(x.device());
     row.forward(exec, params, x, weight, bias.view(), y);
-    context.save({x, weight});
+    context.save({x, weight, params.relu ? y : Tensor()});
     context.store(Call{params, &row});
     return y;
   }
 
-  static Gradients backward(Context& context, const Tensor& grad_y) {
+  static Gradients backward(Context& context, const Tensor& grad_result) {
     const auto& [params, row] = context.template stored<Call>();
-    const Tensor &x = context.saved(0), &weight = context.saved(1);
+    const Tensor &x = context.saved(0), &weight = context.saved(1), &y = context.saved(2);
     Gradients gradients(3);
     OpExec exec(x.device());
+    Tensor grad_y = grad_result;
+    if (params.relu || context.needs_grad(2)) {
+      // Neither the ReLU's rows nor sums are in bf16.
+      const DType wide = x.dtype() == DType::bf16 ? DType::f32 : x.dtype();
+      Tensor grad = cast(grad_result, wide);
+      if (params.relu) {
+        const Tensor wide_y = cast(y, wide), masked = Tensor::empty(y.shape(), wide, y.device());
+        const ReluParams elements{y.numel()};
+        select_row(relu_rows(), elements, wide_y).backward(exec, elements, wide_y, grad, masked);
+        grad = masked;
+        grad_y = cast(grad, x.dtype());
+      }
+      if (context.needs_grad(2)) gradients[2] = cast(sum_leading(grad, 1), x.dtype());
+    }
     if (context.needs_grad(0)) {
       gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
       row->backward_data(exec, params, grad_y, weight, gradients[0]);
@@ -44,7 +61,6 @@ struct WeightedFunction {
       gradients[1] = Tensor::empty(weight.shape(), x.dtype(), x.device());
       row->backward_weights(exec, params, x, grad_y, gradients[1]);
     }
-    if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
     return gradients;
   }
 };

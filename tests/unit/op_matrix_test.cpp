@@ -20,23 +20,30 @@ using namespace duet::test;
 namespace {
 
 /// What a row takes, by trying: every case of a differentiable op; of the others, the default call.
+/// TF32 stands for rows that take f32 only where it is permitted.
 std::string element_types(const RowTable& table, std::size_t row,
                           const std::vector<OpCase>& cases) {
-  std::string types;
-  for (const DType dtype : {DType::f32, DType::f64, DType::bf16}) {
-    bool takes = cases.empty() && table.takes(row, dtype);
-    for (const OpCase& c : cases) {
-      if (takes) break;
+  std::vector<std::string> types;
+  const auto takes = [&](DType dtype, bool tf32) -> bool {
+    if (cases.empty()) return static_cast<bool>(table.takes(row, dtype));
+    return std::any_of(cases.begin(), cases.end(), [&](const OpCase& c) {
+      if (c.tf32 != tf32) return false;
       try {
         const ImplScope forced(fmt::format("{}={}", table.op(), table.info(row).name));
         run_case(c, dtype, {table.info(row).device, 0});
-        takes = true;
-      } catch (const UsageError&) {
+        return true;
+      } catch (const Error&) {  // this row, or another op's that the case needs, does not take it
+        return false;
       }
-    }
-    if (takes) types += fmt::format("{}{}", types.empty() ? "" : ", ", to_string(dtype));
-  }
-  return types;
+    });
+  };
+  if (takes(DType::f32, false))
+    types.push_back("f32");
+  else if (takes(DType::f32, true))
+    types.push_back("TF32");
+  for (const DType dtype : {DType::f64, DType::bf16})
+    if (takes(dtype, false)) types.push_back(to_string(dtype));
+  return fmt::format("{}", fmt::join(types, ", "));
 }
 
 /// What the files of docs/benchmarks, written by scripts/gpu-check.sh, say of a row: "NVIDIA H100
@@ -88,8 +95,9 @@ class Page {
       for (std::size_t i = 0; i < table->size(); ++i)
         if (table->info(i).device == DeviceType::cpu) {
           const RowInfo& row = table->info(i);
-          text += line(table->op(), fmt::format("`{}`", row.name), row, types(*table, i),
-                       differentiable, compared(row.kind, differentiable), "CPU");
+          const std::string taken = types(*table, i);
+          text += line(table->op(), fmt::format("`{}`", row.name), row, taken, differentiable,
+                       compared(row.kind, differentiable, taken), "CPU");
         }
     }
     return text;
@@ -113,9 +121,12 @@ class Page {
     return element_types(table, i, cases_[table.op()]);
   }
 
-  static std::string compared(RowKind kind, bool differentiable) {
+  /// Gradients are tried by differences in f64.
+  static std::string compared(RowKind kind, bool differentiable, const std::string& types) {
     if (kind == RowKind::ref) return differentiable ? "central differences" : "known results";
-    return differentiable ? "`ref` in f64, central differences" : "`ref` in f64";
+    return differentiable && types.find("f64") != std::string::npos
+               ? "`ref` in f64, central differences"
+               : "`ref` in f64";
   }
 
   static std::string line(const std::string& op, const std::string& names, const RowInfo& row,
@@ -127,15 +138,21 @@ class Page {
 
   std::string line_of_plugin(const RowTable& table, const PluginRow& row, bool differentiable) {
     const std::string name = row.row->name, gpu = on_hardware(table.op(), name);
-    const std::string how = compared(row.row->kind, differentiable);
-    if (row.row->kind == RowKind::library)
-      return line(table.op(), fmt::format("`{}`", name), *row.row, library_types(row),
-                  differentiable, gpu == "no GPU yet" ? "nothing yet" : how, gpu);
+    if (row.row->kind == RowKind::library) {
+      const std::string taken = library_types(row);
+      return line(
+          table.op(), fmt::format("`{}`", name), *row.row, taken, differentiable,
+          gpu == "no GPU yet" ? "nothing yet" : compared(row.row->kind, differentiable, taken),
+          gpu);
+    }
     const std::string twin = "simt." + name.substr(name.find('.') + 1);
     for (std::size_t i = 0; i < table.size(); ++i)
-      if (table.info(i).name == twin)
-        return line(table.op(), fmt::format("`{}`, `{}`", name, twin), *row.row, types(table, i),
-                    differentiable, how, "emulator; " + gpu);
+      if (table.info(i).name == twin) {
+        const std::string taken = types(table, i);
+        return line(table.op(), fmt::format("`{}`, `{}`", name, twin), *row.row, taken,
+                    differentiable, compared(row.row->kind, differentiable, taken),
+                    "emulator; " + gpu);
+      }
     fail("[tests] {} has no row {}", table.op(), twin);
   }
 
