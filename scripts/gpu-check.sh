@@ -222,7 +222,11 @@ run() {
   fi
 
   if [[ -x $bin/bench_rows ]]; then
-    part bench 110 "$bin/bench_rows" --device cuda --seconds 0.1 --budget 90 --json "$results/rows.json" || true
+    local precision
+    for precision in f32 tf32 bf16; do
+      part "bench-$precision" 75 "$bin/bench_rows" --device cuda --precision "$precision" --seconds 0.1 --budget 55 \
+        --json "$results/rows-$precision.json" || true
+    done
   else
     remark bench skipped 0 "bench_rows could not be built"
   fi
@@ -277,7 +281,7 @@ case $command in
     echo "bundle       $([[ -e $bundle.tar.gz || -d $bundle ]] && echo "$bundle" || echo "none: the system's libraries")"
     echo "commit       $(commit)"
     echo "budget       $budget s: configure 60, build 300, test_cuda 20, test_unit 120, test_gradient 100, memcheck 70,"
-    echo "             racecheck 70, bench 110, train-cpu 60, train-cuda 60, each at most what is left"
+    echo "             racecheck 70, bench 75 in each precision, train-cpu 60, train-cuda 60, each at most what is left"
     echo "report       $out"
     ;;
 esac

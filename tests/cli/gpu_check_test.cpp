@@ -160,7 +160,7 @@ TEST_CASE("gpu report: the summary has at most 60 lines and ends with the verdic
   CHECK(made.ended.status == 0);
   CHECK(lines_of(made.ended.out).size() == 60);
   CHECK(lines_of(made.ended.out).back() == "PASSED");
-  CHECK(made.json.at("bench").at("rows").size() == 300);
+  CHECK(made.json.at("bench")[0].at("rows").size() == 300);
 }
 
 TEST_CASE("gpu check: a machine without nvcc or a GPU gets one line and exit status 2") {
