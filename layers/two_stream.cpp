@@ -1,5 +1,6 @@
 #include "layers/two_stream.h"
 
+#include "engine/ops/cast.h"
 #include "engine/ops/permute.h"
 
 namespace duet {
@@ -41,7 +42,7 @@ Tensor TwoStream::forward(const Tensor& face, const Tensor& voice) {
 }
 
 TwoStream::Head::Head(Build& build, std::int64_t in_features, const TwoStreamOptions& options)
-    : dropout_(build, options.head_dropout) {
+    : inside_(build.activation_dtype()), dropout_(build, options.head_dropout) {
   std::vector<std::int64_t> widths = options.head;
   widths.push_back(options.classes);
   for (std::size_t i = 0; i < widths.size(); ++i) {
@@ -54,9 +55,9 @@ TwoStream::Head::Head(Build& build, std::int64_t in_features, const TwoStreamOpt
 
 Tensor TwoStream::Head::forward(const Tensor& x) {
   const NameScope scope(name());
-  Tensor y = x;
+  Tensor y = cast(x, inside_);
   for (std::size_t i = 0; i + 1 < layers_.size(); ++i) y = dropout_.forward(layers_[i].forward(y));
-  return layers_.back().forward(y);
+  return cast(layers_.back().forward(y), x.dtype());
 }
 
 }  // namespace duet

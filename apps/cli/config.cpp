@@ -306,8 +306,8 @@ const std::vector<Option>& options() {
       {"run",
        "precision",
        &C::precision,
-       "what convolutions and linear layers multiply in",
-       {"f32", "tf32", "bf16"}},
+       "what the network computes in",
+       {"f32", "f64", "tf32", "bf16"}},
   };
   return all;
 }

@@ -17,7 +17,7 @@ namespace {
 template <class Row>
 void require_rows(const RowList<Row>& rows, typename Row::Params call, Precision precision,
                   Device device) {
-  if (precision == Precision::f32) return;
+  if (precision == Precision::f32 || precision == Precision::f64) return;
   std::string able;
   for (const Row& row : rows.rows()) {
     if (row.kind != RowKind::handwritten) continue;
@@ -74,7 +74,8 @@ TwoStreamOptions network_of(const Config& config) {
 }
 
 Precision precision_of(const Config& config, Device device) {
-  for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16})
+  for (const Precision precision :
+       {Precision::f32, Precision::f64, Precision::tf32, Precision::bf16})
     if (config.precision == to_string(precision)) {
       require_rows(conv2d_rows(), {1, 8, 8, 8, 8, 3, 3}, precision, device);
       require_rows(linear_rows(), {8, 8, 8}, precision, device);

@@ -15,7 +15,8 @@ void face_pixels(const Picture& picture, std::int64_t size, std::span<float> out
 }
 
 Model::Model(const Config& config, Device device, Precision precision)
-    : Model(config, Build{DType::f32, device, random_, precision}) {}
+    : Model(config, Build{precision == Precision::f64 ? DType::f64 : DType::f32, device, random_,
+                          precision}) {}
 
 Model::Model(const Config& config, Build build)
     : device_(build.device),

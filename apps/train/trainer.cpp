@@ -378,7 +378,8 @@ void Trainer::end_epoch(double seconds, double waited) {
 }
 
 void Trainer::evaluate_best() {
-  const std::unique_ptr<Model> best = Model::load(folder_.model(), model_->device(), precision_of(config_, model_->device()));
+  const std::unique_ptr<Model> best =
+      Model::load(folder_.model(), model_->device(), precision_of(config_, model_->device()));
   const Evaluation test = evaluate(*best, *samples_, pairs_, pairs_of_split(pairs_, "test"),
                                    static_cast<int>(config_.workers));
   write_file_atomically(folder_.evaluation(), to_json(test, "test", config_.stream,

@@ -3,7 +3,6 @@
 /// convolution and linear layers. Where forward ends in a ReLU, its row's backward turns the
 /// gradient of y into that of the sums.
 
-#include "engine/ops/cast.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/run.h"
 #include "kernels/relu/relu.h"
@@ -40,19 +39,12 @@ struct WeightedFunction {
     Gradients gradients(3);
     OpExec exec(x.device());
     Tensor grad_y = grad_result;
-    if (params.relu || context.needs_grad(2)) {
-      // Neither the ReLU's rows nor sums are in bf16.
-      const DType wide = x.dtype() == DType::bf16 ? DType::f32 : x.dtype();
-      Tensor grad = cast(grad_result, wide);
-      if (params.relu) {
-        const Tensor wide_y = cast(y, wide), masked = Tensor::empty(y.shape(), wide, y.device());
-        const ReluParams elements{y.numel()};
-        select_row(relu_rows(), elements, wide_y).backward(exec, elements, wide_y, grad, masked);
-        grad = masked;
-        grad_y = cast(grad, x.dtype());
-      }
-      if (context.needs_grad(2)) gradients[2] = cast(sum_leading(grad, 1), x.dtype());
+    if (params.relu) {
+      grad_y = Tensor::empty(y.shape(), y.dtype(), y.device());
+      const ReluParams elements{y.numel()};
+      select_row(relu_rows(), elements, y).backward(exec, elements, y, grad_result, grad_y);
     }
+    if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
     if (context.needs_grad(0)) {
       gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
       row->backward_data(exec, params, grad_y, weight, gradients[0]);

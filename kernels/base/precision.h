@@ -1,6 +1,5 @@
 #pragma once
-/// What the products of convolutions and linear layers are multiplied in. Sums are carried in f32,
-/// and the rest of a network computes in f32, in any case.
+/// What a network computes in. Parameters, and what is fused, are f32 in all but f64.
 
 #include <cstdint>
 
@@ -8,13 +7,17 @@ namespace duet {
 
 enum class Precision : std::uint8_t {
   f32,
-  tf32,  ///< tensors of f32, rounded to 11 bits of significand on the way into a product
-  bf16,  ///< operands and results rounded to bf16
+  f64,   ///< everything: for checks
+  tf32,  ///< tensors of f32, rounded to 11 bits of significand on the way into the products of
+         ///< convolutions and linear layers
+  bf16,  ///< weights are rounded to bf16 for those products, and streams and head keep bf16
+         ///< between their layers; sums and statistics are carried in f32
 };
 
 constexpr const char* to_string(Precision precision) {
   switch (precision) {
     case Precision::f32: return "f32";
+    case Precision::f64: return "f64";
     case Precision::tf32: return "tf32";
     case Precision::bf16: return "bf16";
   }

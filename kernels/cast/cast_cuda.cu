@@ -1,19 +1,16 @@
 #include "kernels/cast/cast.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
 namespace {
 
-template <class From, class To>
-__global__ void cast_elements(std::int64_t count, const From* x, To* y) {
-  const std::int64_t i = simt::first_element();
-  const auto in = simt::load<4>(x, i, count);
-  simt::Packet<To, 4> out;
-#pragma unroll
-  for (int k = 0; k < 4; ++k) out.at[k] = cast_to<To>(in.at[k]);
-  simt::store<4>(y, i, count, out);
-}
+template <class To>
+struct Cast {
+  template <class From>
+  __device__ Wide<To> operator()(From value) const {
+    return static_cast<Wide<To>>(value);
+  }
+};
 
 }  // namespace
 
@@ -24,8 +21,7 @@ extern const CastRow cast_cuda = {
       dispatch_cast(x.dtype, y.dtype, [&](auto from, auto to) {
         using From = decltype(from);
         using To = decltype(to);
-        simt::launch_elementwise(exec.stream, cast_elements<From, To>, p.count, p.count,
-                                 x.as<From>(), y.as<To>());
+        simt::map(exec.stream, p.count, Cast<To>(), y.as<To>(), x.as<From>());
       });
     },
 };
