@@ -142,9 +142,7 @@ std::string table(const json& bench) {
   const json& ceiling = bench.at("ceiling");
   std::string text = fmt::format(
       "\n## Rows, {}\n\nPreset {}, batch {}. Ceiling: {:.1f} TFLOP/s, {:.0f} GB/s ({}). The ratio "
-      "is "
-      "the "
-      "library row's time over this row's.\n\n"
+      "is the library row's time over this row's.\n\n"
       "| op | call | direction | row | ms | GFLOP/s | GB/s | % of ceiling | ratio |\n"
       "|---|---|---|---|---|---|---|---|---|\n",
       bench.at("precision").get<std::string>(), bench.at("preset").get<std::string>(),
@@ -189,7 +187,7 @@ std::string markdown(const json& report) {
   return text;
 }
 
-/// Handwritten rows furthest behind their library twin, and rows far from the ceiling.
+/// The handwritten rows furthest behind their library twins.
 void add_slowest(const json& bench, std::vector<std::string>& lines) {
   std::vector<std::pair<double, std::string>> behind;
   for (const json& row : bench.at("rows"))
