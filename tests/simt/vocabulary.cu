@@ -151,6 +151,22 @@ __global__ void copies_kernel(const float* from, float* to) {
   to[64 + threadIdx.x] = tile[2][at + 3];
 }
 
+struct Double {
+  template <class T>
+  __device__ T operator()(T x) const {
+    return 2 * x;
+  }
+};
+
+__global__ void reductions_kernel(double* out) {
+  const unsigned t = threadIdx.x;
+  const double value = (t + 1) * 37 % 96;
+  out[t] = simt::warp_sum(value);
+  out[96 + t] = simt::warp_max(value);
+  out[2 * 96 + t] = simt::block_sum(value);
+  out[3 * 96 + t] = simt::block_max(value);
+}
+
 }  // namespace
 
 void warp_operations(const Stream& stream, int* table) {
@@ -180,6 +196,17 @@ void matrices(const Stream& stream, unsigned* registers) {
 }
 void copies(const Stream& stream, const float* from, float* to) {
   simt::launch(stream, copies_kernel, 1, 32, 0, from, to);
+}
+
+template <class T>
+void double_all(const Stream& stream, std::int64_t count, const T* x, T* y) {
+  simt::map(stream, count, Double(), y, x);
+}
+template void double_all(const Stream&, std::int64_t, const float*, float*);
+template void double_all(const Stream&, std::int64_t, const double*, double*);
+template void double_all(const Stream&, std::int64_t, const bf16*, bf16*);
+void reductions(const Stream& stream, double* out) {
+  simt::launch(stream, reductions_kernel, 1, 96, 0, out);
 }
 
 const char* row_name() { return SIMT_ROW("naive"); }

@@ -1,6 +1,7 @@
 #pragma once
 /// Kernels that use each word of the dialect.
 
+#include "kernels/base/bf16.h"
 #include "kernels/base/exec.h"
 
 namespace duet::test {
@@ -18,6 +19,11 @@ void arithmetic(const Stream& stream, float* out);
 /// column.
 void matrices(const Stream& stream, unsigned* registers);
 void copies(const Stream& stream, const float* from, float* to);
+/// y = 2x; T is float, double or bf16.
+template <class T>
+void double_all(const Stream& stream, std::int64_t count, const T* x, T* y);
+/// out (4, 96): the warp's sum and maximum and the block's of the threads' (number + 1) · 37 % 96.
+void reductions(const Stream& stream, double* out);
 
 const char* row_name();
 DeviceType row_device();

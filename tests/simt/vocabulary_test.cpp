@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <string>
@@ -112,6 +113,44 @@ TEST_CASE("copies by cp.async arrive at their wait") {
     CHECK(got[t] == (t % 2 == 0 ? values[4 * t] : 0));
     CHECK(std::isnan(got[32 + t]));
     CHECK(got[64 + t] == values[256 + 4 * t + 3]);
+  }
+}
+
+TEST_CASE_TEMPLATE("packets at any address, up to the array's end and no further", T, float, double,
+                   bf16) {
+  for (const std::int64_t count : {0, 1, 7, 8, 9, 2047, 2048, 2100})
+    for (const std::int64_t start : {0, 1, 4}) {
+      CAPTURE(count);
+      CAPTURE(start);
+      std::vector<T> values(start + count + 8);
+      for (std::int64_t i = 0; i < std::ssize(values); ++i)
+        values[i] = static_cast<T>(static_cast<float>(i % 200 - 100));
+      const DeviceArray<T> x(values), y(values.size());
+      double_all(simt_stream, count, x.get() + start, y.get() + start);
+      const auto got = y.host();
+      int wrong = 0;
+      for (std::int64_t i = 0; i < std::ssize(got); ++i)
+        wrong += i >= start && i < start + count ? widen(got[i]) != 2 * widen(values[i])
+                                                 : !std::isnan(widen(got[i]));
+      CHECK(wrong == 0);
+    }
+}
+
+TEST_CASE("sums and maxima of warps and of the block") {
+  const DeviceArray<double> out(4 * 96);
+  reductions(simt_stream, out.get());
+  const auto got = out.host();
+  const auto value = [](int t) { return static_cast<double>((t + 1) * 37 % 96); };
+  for (int t = 0; t < 96; ++t) {
+    double sum = 0, largest = 0;
+    for (int i = t / 32 * 32; i < t / 32 * 32 + 32; ++i) {
+      sum += value(i);
+      largest = std::max(largest, value(i));
+    }
+    CHECK(got[t] == sum);
+    CHECK(got[96 + t] == largest);
+    CHECK(got[2 * 96 + t] == 95 * 96 / 2);
+    CHECK(got[3 * 96 + t] == 95);
   }
 }
 
