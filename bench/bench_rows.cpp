@@ -1,6 +1,7 @@
 /// Every row of every op at this network's shapes, forward and backward:
 ///
-///   bench_rows --device cpu|simt|cuda [--preset paper-64] [--batch 32] [--filter 'conv2d.*block1']
+///   bench_rows --device cpu|simt|cuda [--precision tf32|bf16] [--preset paper-64] [--batch 32]
+///              [--filter 'conv2d.*block1']
 ///
 /// GFLOP/s count the multiplications and additions of the definition, whatever an algorithm saves.
 /// GB/s count each operand once. The ceiling is measured in the same run: a row reaches 100 % when
@@ -16,6 +17,7 @@
 #include <set>
 
 #include "apps/cli/program.h"
+#include "apps/model/description.h"
 #include "bench/cases.h"
 #include "bench/measure.h"
 #include "engine/atomic_file.h"
@@ -30,7 +32,7 @@ using namespace duet::bench;
 namespace {
 
 struct Options {
-  std::string device = "cpu", preset = "paper-64", filter, json;
+  std::string device = "cpu", precision = "f32", preset = "paper-64", filter, json;
   std::int64_t batch = 32;
   double seconds = 0.2, budget = 0;
   int threads = 0;
@@ -49,47 +51,56 @@ struct Result {
   double of_library = 0;
 };
 
-Tensor random_tensor(const Shape& shape, std::uint64_t stream, Device device) {
+Tensor random_tensor(const Shape& shape, std::uint64_t stream, DType dtype, Device device) {
   const Tensor tensor = Tensor::empty(shape);
   const Philox numbers{1, stream};
   for (std::int64_t i = 0; i < tensor.numel(); ++i)
     tensor.data<float>()[i] = numbers.uniform(i) - 0.5f;
-  return tensor.to(device);
+  return tensor.to(dtype).to(device);
 }
 
-double bytes_of(const Shape& shape) { return static_cast<double>(shape.numel()) * sizeof(float); }
+double bytes_of(const Tensor& tensor) {
+  return tensor ? static_cast<double>(tensor.numel()) * static_cast<double>(size_of(tensor.dtype()))
+                : 0;
+}
 
 /// As many sets of a case's operands as a cache cannot hold, on a device whose cache is the
 /// largest there is.
-std::vector<std::vector<Tensor>> operand_sets(const Case& c, Device device) {
+std::vector<std::vector<Tensor>> operand_sets(const Case& c, DType dtype, Device device) {
   constexpr double more_than_a_cache = 256e6;
+  std::vector<Tensor> drawn;
   double bytes = 0;
-  for (const Shape& shape : c.inputs) bytes += bytes_of(shape);
+  for (std::size_t k = 0; k < c.inputs.size(); ++k) {
+    const bool parameter = k + c.parameters >= c.inputs.size();
+    drawn.push_back(random_tensor(c.inputs[k], k, parameter ? DType::f32 : dtype, device));
+    bytes += bytes_of(drawn.back());
+  }
   const auto count = device.type == DeviceType::simt
                          ? 1
                          : std::clamp<std::int64_t>(
                                static_cast<std::int64_t>(more_than_a_cache / bytes) + 1, 2, 16);
   std::vector<std::vector<Tensor>> sets(count);
-  for (std::size_t k = 0; k < c.inputs.size(); ++k) {
-    const Tensor drawn = random_tensor(c.inputs[k], k, device);
-    for (auto& set : sets) set.push_back(drawn.clone());
-  }
+  for (auto& set : sets)
+    for (const Tensor& tensor : drawn) set.push_back(tensor.clone());
   return sets;
 }
 
 class Bench {
  public:
-  explicit Bench(const Options& options)
+  Bench(const Options& options, Device device, Precision precision)
       : options_(options),
-        device_(parse_device(options.device)),
+        device_(device),
+        precision_(precision),
+        dtype_(precision == Precision::bf16 ? DType::bf16 : DType::f32),
         filter_(options.filter),
         start_(std::chrono::steady_clock::now()) {}
 
   void run(const std::vector<Case>& all) {
-    ceiling_ = measure_ceiling(device_);
-    std::cout << fmt::format("{}, {}, batch {}; ceiling: {:.1f} GFLOP/s, {:.1f} GB/s ({})\n",
-                             describe(device_), options_.preset, options_.batch,
-                             ceiling_.flops * 1e-9, ceiling_.bytes_per_s * 1e-9, ceiling_.how);
+    ceiling_ = measure_ceiling(device_, precision_);
+    std::cout << fmt::format("{}, {}, {}, batch {}; ceiling: {:.1f} GFLOP/s, {:.1f} GB/s ({})\n",
+                             describe(device_), to_string(precision_), options_.preset,
+                             options_.batch, ceiling_.flops * 1e-9, ceiling_.bytes_per_s * 1e-9,
+                             ceiling_.how);
     std::cout << fmt::format("{:<20} {:>10} {:>9} {:>8} {:>5} {:>6}  {}\n", "row", "ms", "GFLOP/s",
                              "GB/s", "%", "ratio", "call")
               << std::flush;
@@ -122,6 +133,7 @@ class Bench {
                       {"of_library", r.of_library}});
     return {
         {"device", describe(device_)},
+        {"precision", to_string(precision_)},
         {"preset", options_.preset},
         {"batch", options_.batch},
         {"threads", thread_count()},
@@ -172,12 +184,12 @@ class Bench {
       any = any || backward.back();
     }
     if (!any) return;
-    const auto sets = operand_sets(c, device_);
+    const auto sets = operand_sets(c, dtype_, device_);
     double y_bytes = 0, input_bytes = 0;
-    for (const Shape& shape : c.inputs) input_bytes += bytes_of(shape);
+    for (const Tensor& tensor : sets[0]) input_bytes += bytes_of(tensor);
     {
       const NoGradScope no_grad;
-      if (const Tensor y = c.run(sets[0])) y_bytes = bytes_of(y.shape());
+      y_bytes = bytes_of(c.run(sets[0]));
       if (wanted(c, "forward", row)) {
         const Timing timing = measure(device_, options_.seconds,
                                       [&](std::int64_t i) { c.run(sets[i % sets.size()]); });
@@ -189,8 +201,8 @@ class Bench {
       if (backward[k]) {
         const Derivative& d = c.derivatives[k];
         double bytes = y_bytes;
-        for (const std::size_t i : d.of) bytes += bytes_of(c.inputs[i]);
-        for (const std::size_t i : d.reads) bytes += bytes_of(c.inputs[i]);
+        for (const std::size_t i : d.of) bytes += bytes_of(sets[0][i]);
+        for (const std::size_t i : d.reads) bytes += bytes_of(sets[0][i]);
         add({c.op, c.name, d.name, row, kind, time_derivative(c, d, sets), c.flops, bytes});
       }
   }
@@ -205,7 +217,7 @@ class Bench {
       for (const std::size_t i : d.of) inputs[i].set_requires_grad();
       results.push_back(c.run(inputs));
     }
-    const Tensor grad_y = random_tensor(results[0].shape(), 9, device_);
+    const Tensor grad_y = random_tensor(results[0].shape(), 9, results[0].dtype(), device_);
     const NoGradScope no_grad;
     return measure(device_, options_.seconds,
                    [&](std::int64_t i) { backward(results[i % results.size()], grad_y); });
@@ -257,6 +269,8 @@ class Bench {
 
   Options options_;
   Device device_;
+  Precision precision_;
+  DType dtype_;
   std::regex filter_;
   std::chrono::steady_clock::time_point start_;
   Ceiling ceiling_;
@@ -282,11 +296,13 @@ int list(const std::vector<Case>& all) {
 
 int run(const Options& options) {
   set_thread_count(options.threads);
-  Config config = resolve({}, {{"preset", options.preset}});
+  Config config = resolve({}, {{"preset", options.preset}, {"precision", options.precision}});
   config.batch_size = options.batch;
-  const std::vector<Case> all = cases(config);
-  if (options.list) return list(all);
-  Bench bench(options);
+  if (options.list) return list(cases(config, Precision::f32));
+  const Device device = parse_device(options.device);
+  const Precision precision = precision_of(config, device);
+  const std::vector<Case> all = cases(config, precision);
+  Bench bench(options, device, precision);
   bench.run(all);
   if (!options.json.empty()) write_file_atomically(options.json, bench.report().dump(1) + "\n");
   return 0;
@@ -299,6 +315,7 @@ int main(int argc, char** argv) {
     Options options;
     CLI::App app("Times every row of every op");
     app.add_option("--device", options.device, "cpu, simt, cuda or cuda:N");
+    app.add_option("--precision", options.precision, "f32, tf32 or bf16");
     app.add_option("--preset", options.preset, "the network whose shapes are timed");
     app.add_option("--batch", options.batch, "pairs in a batch");
     app.add_option("--filter", options.filter, "of 'op call direction row', a regular expression");

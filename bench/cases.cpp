@@ -1,5 +1,6 @@
 #include "bench/cases.h"
 
+#include <map>
 #include <memory>
 
 #include "audio/front_end.h"
@@ -8,6 +9,8 @@
 #include "engine/ops/augment.h"
 #include "engine/ops/batchnorm.h"
 #include "engine/ops/binary.h"
+#include "engine/ops/block_tail.h"
+#include "engine/ops/cast.h"
 #include "engine/ops/concat.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/dropout.h"
@@ -38,10 +41,12 @@ std::string text(const Shape& shape) {
 
 class Cases {
  public:
-  explicit Cases(const Config& config) : n_(config.batch_size) {
+  Cases(const Config& config, Precision precision)
+      : n_(config.batch_size), tf32_(precision == Precision::tf32) {
     convolutions(config);
     dense_layers(config);
-    blocks(config);
+    if (precision != Precision::tf32) blocks(config);
+    if (precision != Precision::f32) return;
     fusions(config);
     losses(config);
     updates(config);
@@ -69,8 +74,8 @@ class Cases {
              fmt::format("block{}.conv{} {}x{}x{}x{} to {}", block + 1, second ? 2 : 1, n_, side,
                          side, in, out),
              {{n_, side, side, in}, {out, 3, 3, in}},
-             [](const Inputs& i) {
-               return conv2d(i[0], i[1], {}, {1, 1, 1, 1});
+             [tf32 = tf32_](const Inputs& i) {
+               return conv2d(i[0], i[1], {}, {1, 1, 1, 1, false, tf32});
              },
              {{"backward data", {0}, {1}}, {"backward weights", {1}, {0}}},
              2.0 * n_ * side * side * out * 9 * in});
@@ -89,7 +94,9 @@ class Cases {
         Case c{"linear",
                fmt::format("fc{} {}x{} to {}", i + 1, n, in, out),
                {{n, in}, {out, in}},
-               [](const Inputs& x) { return linear(x[0], x[1], {}); },
+               [tf32 = tf32_](const Inputs& x) {
+                 return linear(x[0], x[1], {}, {false, tf32});
+               },
                {},
                2.0 * n * in * out};
         if (n == n_) c.derivatives = {{"backward data", {0}, {1}}, {"backward weights", {1}, {0}}};
@@ -103,6 +110,13 @@ class Cases {
       const Shape x = {n_, side, side, c};
       Case norm{"batchnorm", text(x), {x, {c}, {c}}, {}, {{"backward", {0, 1, 2}, {0}}}};
       norm.run = [](const Inputs& i) { return batchnorm_training(i[0], i[1], i[2], 1e-5); };
+      norm.parameters = 2;
+      add(norm);
+      norm.op = "block_tail";
+      norm.name += " pool 2";
+      norm.run = [](const Inputs& i) {
+        return block_tail_training(i[0], i[1], i[2], 1e-5, {2, 0.3, {3, 4}});
+      };
       add(std::move(norm));
       add(
           "relu", x, [](const Tensor& t) { return relu(t); }, of_x_by_x);
@@ -166,8 +180,10 @@ class Cases {
     add(
         "softmax_cross_entropy", logits,
         [n = n_](const Tensor& t) {
-          const std::vector<std::int32_t> labels(n, 1);
-          return softmax_cross_entropy(t, Tensor::from(labels, {n}, t.device()), {}, 0);
+          static std::map<DeviceType, Tensor> labels;  // brought there once
+          Tensor& there = labels[t.device().type];
+          if (!there) there = Tensor::from(std::vector<std::int32_t>(n, 1), {n}, t.device());
+          return softmax_cross_entropy(t, there, {}, 0);
         },
         of_x_by_x);
   }
@@ -189,6 +205,7 @@ class Cases {
       return Tensor();
     };
     add(std::move(step));
+    add("cast", weight, [](const Tensor& t) { return cast(t, DType::bf16); });
     add("sum_of_squares", weight, [](const Tensor& t) {
       sum_of_squares({t});
       return Tensor();
@@ -219,11 +236,14 @@ class Cases {
   }
 
   std::int64_t n_;
+  bool tf32_;
   std::vector<Case> all_;
 };
 
 }  // namespace
 
-std::vector<Case> cases(const Config& config) { return Cases(config).take(); }
+std::vector<Case> cases(const Config& config, Precision precision) {
+  return Cases(config, precision).take();
+}
 
 }  // namespace duet::bench

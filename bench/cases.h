@@ -8,6 +8,7 @@
 
 #include "apps/cli/config.h"
 #include "engine/tensor.h"
+#include "kernels/base/precision.h"
 
 namespace duet::bench {
 
@@ -29,9 +30,12 @@ struct Case {
   double flops = 0;
   /// Bytes that must move in forward, where they are not those of the inputs and of the result.
   double forward_bytes = 0;
+  /// So many inputs, the last ones, are f32 in every precision.
+  std::size_t parameters = 0;
 };
 
-/// The cases of a network's training step with batches of `config.batch_size`, the dearest first.
-std::vector<Case> cases(const Config& config);
+/// The cases of a network's training step with batches of `config.batch_size`, the dearest first:
+/// in f32 all, in another precision those that it changes.
+std::vector<Case> cases(const Config& config, Precision precision);
 
 }  // namespace duet::bench

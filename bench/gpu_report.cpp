@@ -4,7 +4,7 @@
 ///
 /// RESULTS holds machine.txt (name=value), parts.tsv (part, passed|failed|timeout|skipped, seconds,
 /// remark), compared.tsv (device, op, row, element type, passed|failed; tests/rows_under_test.h),
-/// rows.json (bench_rows), a log for each part, and train-cpu and train-cuda, runs of train_mm.
+/// rows-*.json (bench_rows), a log for each part, and train-cpu and train-cuda, runs of train_mm.
 /// What is missing was not run. OUT gets <device>.json and <device>.md; a summary goes to standard
 /// output. Exit status 1 when anything failed or ran out of time.
 
@@ -137,6 +137,31 @@ std::string list_rows(const json& rows) {
   return text.empty() ? "none" : text;
 }
 
+/// What bench_rows measured.
+std::string table(const json& bench) {
+  const json& ceiling = bench.at("ceiling");
+  std::string text = fmt::format(
+      "\n## Rows, {}\n\nPreset {}, batch {}. Ceiling: {:.1f} TFLOP/s, {:.0f} GB/s ({}). The ratio "
+      "is the library row's time over this row's.\n\n"
+      "| op | call | direction | row | ms | GFLOP/s | GB/s | % of ceiling | ratio |\n"
+      "|---|---|---|---|---|---|---|---|---|\n",
+      bench.at("precision").get<std::string>(), bench.at("preset").get<std::string>(),
+      bench.at("batch").get<int>(), ceiling.at("flops").get<double>() * 1e-12,
+      ceiling.at("bytes_per_s").get<double>() * 1e-9, ceiling.at("how").get<std::string>());
+  for (const json& row : bench.at("rows")) {
+    const double seconds = row.at("median_s"), flops = row.at("flops");
+    const double ratio = row.at("of_library");
+    text += fmt::format(
+        "| {} | {} | {} | `{}` | {:.4f} | {} | {:.1f} | {:.0f} | {} |\n",
+        row.at("op").get<std::string>(), row.at("call").get<std::string>(),
+        row.at("direction").get<std::string>(), row.at("row").get<std::string>(), seconds * 1e3,
+        flops > 0 ? fmt::format("{:.1f}", flops / seconds * 1e-9) : "",
+        row.at("bytes").get<double>() / seconds * 1e-9, 100 * row.at("share").get<double>(),
+        ratio > 0 ? fmt::format("{:.2f} of {}", ratio, row.at("library").get<std::string>()) : "");
+  }
+  return text;
+}
+
 std::string markdown(const json& report) {
   std::string text =
       fmt::format("# {}\n\nMade by `scripts/gpu-check.sh`, {}, commit {}.\n\n",
@@ -158,33 +183,11 @@ std::string markdown(const json& report) {
     text += fmt::format(
         "\n50 steps of the demo: losses differ from the CPU's by at most {:.2e}, relatively.\n",
         training.at("largest_relative_difference").get<double>());
-  const json& bench = report.at("bench");
-  if (bench.is_null()) return text;
-  const json& ceiling = bench.at("ceiling");
-  text += fmt::format(
-      "\n## Rows\n\nPreset {}, batch {}. Ceiling: {:.1f} TFLOP/s, {:.0f} GB/s ({}). The ratio is "
-      "the "
-      "library row's time over this row's.\n\n"
-      "| op | call | direction | row | ms | GFLOP/s | GB/s | % of ceiling | ratio |\n"
-      "|---|---|---|---|---|---|---|---|---|\n",
-      bench.at("preset").get<std::string>(), bench.at("batch").get<int>(),
-      ceiling.at("flops").get<double>() * 1e-12, ceiling.at("bytes_per_s").get<double>() * 1e-9,
-      ceiling.at("how").get<std::string>());
-  for (const json& row : bench.at("rows")) {
-    const double seconds = row.at("median_s"), flops = row.at("flops");
-    const double ratio = row.at("of_library");
-    text += fmt::format(
-        "| {} | {} | {} | `{}` | {:.4f} | {} | {:.1f} | {:.0f} | {} |\n",
-        row.at("op").get<std::string>(), row.at("call").get<std::string>(),
-        row.at("direction").get<std::string>(), row.at("row").get<std::string>(), seconds * 1e3,
-        flops > 0 ? fmt::format("{:.1f}", flops / seconds * 1e-9) : "",
-        row.at("bytes").get<double>() / seconds * 1e-9, 100 * row.at("share").get<double>(),
-        ratio > 0 ? fmt::format("{:.2f} of {}", ratio, row.at("library").get<std::string>()) : "");
-  }
+  for (const json& bench : report.at("bench")) text += table(bench);
   return text;
 }
 
-/// Handwritten rows furthest behind their library twin, and rows far from the ceiling.
+/// The handwritten rows furthest behind their library twins.
 void add_slowest(const json& bench, std::vector<std::string>& lines) {
   std::vector<std::pair<double, std::string>> behind;
   for (const json& row : bench.at("rows"))
@@ -196,9 +199,10 @@ void add_slowest(const json& bench, std::vector<std::string>& lines) {
                       row.at("call").get<std::string>(), row.at("direction").get<std::string>(),
                       row.at("median_s").get<double>() * 1e3, 100 * row.at("share").get<double>()));
   std::sort(behind.begin(), behind.end());
-  lines.push_back(fmt::format("{} calls timed, {} beside a library's; furthest behind:",
-                              bench.at("rows").size(), behind.size()));
-  for (std::size_t i = 0; i < std::min<std::size_t>(12, behind.size()); ++i)
+  lines.push_back(fmt::format("{}: {} calls timed, {} beside a library's; furthest behind:",
+                              bench.at("precision").get<std::string>(), bench.at("rows").size(),
+                              behind.size()));
+  for (std::size_t i = 0; i < std::min<std::size_t>(8, behind.size()); ++i)
     lines.push_back(behind[i].second);
 }
 
@@ -229,7 +233,7 @@ std::vector<std::string> summary(const json& report) {
   if (const json& training = report.at("training"); !training.is_null())
     lines.push_back(fmt::format("training: losses differ from the CPU's by at most {:.2e}",
                                 training.at("largest_relative_difference").get<double>()));
-  if (!report.at("bench").is_null()) add_slowest(report.at("bench"), lines);
+  for (const json& bench : report.at("bench")) add_slowest(bench, lines);
   return lines;
 }
 
@@ -239,8 +243,11 @@ int run(const fs::path& results, const fs::path& out) {
   report["parts"] = read_parts(results);
   read_comparisons(results, report);
   report["training"] = compare_trainings(results);
-  const std::string bench = read(results / "rows.json");
-  report["bench"] = bench.empty() ? json() : json::parse(bench);
+  report["bench"] = json::array();
+  for (const char* precision : {"f32", "tf32", "bf16"})
+    if (const std::string rows = read(results / fmt::format("rows-{}.json", precision));
+        !rows.empty())
+      report["bench"].push_back(json::parse(rows));
   const json& parts = report["parts"];
   const bool passed = !parts.empty() && std::none_of(parts.begin(), parts.end(), is_bad) &&
                       report["refuted"].empty();

@@ -76,7 +76,7 @@ Timing measure(Device device, double seconds, const std::function<void(std::int6
   return timing;
 }
 
-Ceiling measure_ceiling(Device device) {
+Ceiling measure_ceiling(Device device, Precision precision) {
   if (device.type == DeviceType::simt) return {0, 0, "none: the emulator's time says nothing"};
   const auto timed = [&](const std::function<void(std::int64_t)>& call) {
     return measure(device, 0.3, call);
@@ -97,12 +97,14 @@ Ceiling measure_ceiling(Device device) {
   const Tensor to = Tensor::zeros(from.shape(), DType::f32, device);
   const Timing copy = timed([&](std::int64_t) { to.copy_from(from); });
   constexpr std::int64_t side = 8192;
-  const Tensor a = Tensor::full({side, side}, 0.5, DType::f32, device), b = a.clone();
-  const Timing product = timed([&](std::int64_t) { linear(a, b, {}); });
+  const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  const Tensor a = Tensor::full({side, side}, 0.5, DType::f32).to(dtype).to(device), b = a.clone();
+  const bool tf32 = precision == Precision::tf32;
+  const Timing product = timed([&](std::int64_t) { linear(a, b, {}, {false, tf32}); });
   return {2.0 * side * side * side / product.least_s,
           2.0 * static_cast<double>(from.numel()) * sizeof(float) / copy.least_s,
-          fmt::format("a copy of 1 GiB and a product of side {} in f32 by row {}", side,
-                      fmt::join(RowTable::find("linear").used(), ", "))};
+          fmt::format("a copy of 1 GiB and a product of side {} in {} by row {}", side,
+                      to_string(precision), fmt::join(RowTable::find("linear").used(), ", "))};
 }
 
 }  // namespace duet::bench

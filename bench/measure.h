@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/base/device.h"
+#include "kernels/base/precision.h"
 
 namespace duet::bench {
 
@@ -23,8 +24,8 @@ struct Ceiling {
   double flops = 0, bytes_per_s = 0;  ///< 0: not known
   std::string how;
 };
-/// By an FMA loop and a copy loop on the CPU, by a copy and a large product of the linear op's best
-/// row on CUDA; the emulator has none.
-Ceiling measure_ceiling(Device device);
+/// By an FMA loop in f32 and a copy loop on the CPU; on CUDA by a copy and by a large product of
+/// the linear op's first row, in that precision; the emulator has none.
+Ceiling measure_ceiling(Device device, Precision precision);
 
 }  // namespace duet::bench

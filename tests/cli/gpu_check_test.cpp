@@ -1,4 +1,5 @@
-/// The report of scripts/gpu-check.sh, from what its parts leave behind.
+/// scripts/gpu-check.sh on a machine without a GPU, and its report, from what its parts leave
+/// behind.
 
 #include <doctest/doctest.h>
 
@@ -159,5 +160,14 @@ TEST_CASE("gpu report: the summary has at most 60 lines and ends with the verdic
   CHECK(made.ended.status == 0);
   CHECK(lines_of(made.ended.out).size() == 60);
   CHECK(lines_of(made.ended.out).back() == "PASSED");
-  CHECK(made.json.at("bench").at("rows").size() == 300);
+  CHECK(made.json.at("bench")[0].at("rows").size() == 300);
+}
+
+TEST_CASE("gpu check: a machine without nvcc or a GPU gets one line and exit status 2") {
+  const Ended ended = Process(DUET_GPU_CHECK, {"--dry-run"}).wait();
+  if (ended.status == 0) return skip("this machine has both");
+  CHECK(ended.status == 2);
+  CHECK(ended.out.empty());
+  CHECK(lines_of(ended.err).size() == 1);
+  CHECK(holds(ended.err, {"gpu-check: no ", "on this machine"}));
 }
