@@ -33,8 +33,9 @@ Tensor log_mel(const FrontEnd& front_end, const Tensor& waves) {
   params.top_db = front_end.top_db;
   check(params);
   const Tensor y = Tensor::empty(params.y_shape(), waves.dtype(), waves.device());
-  OpExec exec(waves.device());
-  select_row(spectrogram_rows(), params, waves).forward(exec, params, waves, y);
+  const SpectrogramRow& row = select_row(spectrogram_rows(), params, waves);
+  OpExec exec(row, waves.device());
+  row.forward(exec, params, waves, y);
   return y;
 }
 

@@ -30,7 +30,7 @@ void run_row(benchmark::State& state, const Row& row, const Params& params, cons
   const Tensor x = random_tensor(x_shape, 1), weight = random_tensor(weight_shape, 2),
                y = random_tensor(y_shape, 3);
   for (auto _ : state) {
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     if (direction == 0) row.forward(exec, params, x, weight, {}, y);
     if (direction == 1) row.backward_data(exec, params, y, weight, x);
     if (direction == 2) row.backward_weights(exec, params, x, y, weight);

@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "engine/ops/binary.h"
+#include "engine/ops/unary.h"
 #include "kernels/nonfinite/nonfinite.h"
 
 namespace duet {
@@ -34,10 +35,10 @@ NameScope::~NameScope() { scope_name.resize(outer_length_); }
 std::int64_t count_nonfinite(const Tensor& tensor) {
   const NonfiniteParams params{tensor.numel()};
   const Tensor found = Tensor::empty({}, DType::i32, tensor.device());
-  OpExec exec(tensor.device());
-  nonfinite_rows()
-      .select(params, tensor.dtype(), tensor.device().type)
-      .forward(exec, params, tensor, found);
+  const NonfiniteRow& row =
+      nonfinite_rows().select(params, tensor.dtype(), tensor.device().type);
+  OpExec exec(row, tensor.device());
+  row.forward(exec, params, tensor, found);
   return static_cast<std::int64_t>(found.item());
 }
 
@@ -101,7 +102,7 @@ void backward(const Tensor& loss) {
   };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
       ready(earlier);
-  loss.impl()->grad_fn->grad = Tensor::full(loss.shape(), 1.0, loss.dtype(), loss.device());
+  loss.impl()->grad_fn->grad = affine(Tensor::zeros(loss.shape(), loss.dtype(), loss.device()), 1, 1);
   ready.push(std::move(loss.impl()->grad_fn));
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.top();

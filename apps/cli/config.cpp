@@ -302,6 +302,11 @@ const std::vector<Option>& options() {
        &C::device,
        "auto, cpu, cuda, cuda:N, or simt (the CUDA kernels emulated on the CPU)",
        {}},
+      {"run",
+       "cuda_graph",
+       &C::cuda_graph,
+       "capture the training step once and launch it as a graph (cuda, simt)",
+       {}},
       {"run", "impl", &C::impl, "rows to run: OP=ROW,…, handwritten, library or ref", {}},
       {"run", "precision", &C::precision, "arithmetic", {"f32"}},
   };

@@ -19,7 +19,7 @@ struct SoftmaxCrossEntropyFunction {
     const SoftmaxCrossEntropyRow& row = select_row(softmax_cross_entropy_rows(), params, logits);
     Tensor loss = Tensor::empty({}, logits.dtype(), logits.device());
     const Tensor probabilities = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
-    OpExec exec(logits.device());
+    OpExec exec(row, logits.device());
     row.forward(exec, params, logits, labels, class_weights.view(), loss, probabilities);
     context.save({probabilities, labels, class_weights});
     context.store(SoftmaxCrossEntropyCall{params, &row});
@@ -31,7 +31,7 @@ struct SoftmaxCrossEntropyFunction {
     const Tensor& probabilities = context.saved(0);
     const Tensor grad =
         Tensor::empty(probabilities.shape(), probabilities.dtype(), probabilities.device());
-    OpExec exec(grad.device());
+    OpExec exec(*row, grad.device());
     row->backward(exec, params, probabilities, context.saved(1), context.saved(2).view(), grad_loss,
                   grad);
     return {grad, {}, {}};

@@ -24,7 +24,7 @@ struct WeightedFunction {
                         const Params& params) {
     const Row& row = select_row(Op::rows(), params, x);
     Tensor y = Tensor::empty(Op::y_shape(params), x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, weight, bias.view(), y);
     context.save({x, weight});
     context.store(Call{params, &row});
@@ -35,7 +35,7 @@ struct WeightedFunction {
     const auto& [params, row] = context.template stored<Call>();
     const Tensor &x = context.saved(0), &weight = context.saved(1);
     Gradients gradients(3);
-    OpExec exec(x.device());
+    OpExec exec(*row, x.device());
     if (context.needs_grad(0)) {
       gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
       row->backward_data(exec, params, grad_y, weight, gradients[0]);

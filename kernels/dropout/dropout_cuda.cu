@@ -11,7 +11,7 @@ template <class T>
 __global__ void apply(DropoutParams p, const T* x, T* y) {
   const std::int64_t i = simt::first_element();
   const T scale = T(1) / (T(1) - T(p.p));
-  const Philox::Block block = p.mask.block(static_cast<std::uint64_t>(i) / 4);
+  const Philox::Block block = p.mask.sequence().block(static_cast<std::uint64_t>(i) / 4);
   auto value = simt::load<4>(x, i, p.count);
 #pragma unroll
   for (int k = 0; k < 4; ++k)

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -97,6 +98,8 @@ struct GridLaunch {
   std::size_t dynamic_shared_bytes;
   void (*body)(const void* arguments);
   const void* arguments;
+  /// A copy of the arguments, for a graph that launches again.
+  std::shared_ptr<const void> (*keep)(const void* arguments);
   /// The arguments that are pointers (null stands for one that is none).
   const void* const* pointers;
   int pointer_count;
@@ -111,8 +114,9 @@ const void* pointer_argument(const T& value) {
     return nullptr;
 }
 
-/// Runs `grid` blocks of `block` threads; the work is done on return. Throws Error, which names the
-/// kernel, the block, the seed and the lines at fault.
+/// Runs `grid` blocks of `block` threads; the work is done on return, or noted while a graph is
+/// captured (graph.h). Throws Error, which names the kernel, the block, the seed and the lines at
+/// fault.
 // Static, so that two kernel files do not share an instance: where they do, some linkers leave
 // ThreadSanitizer's reports without the lines of one of them.
 template <class... Parameters, class... Arguments>
@@ -137,7 +141,11 @@ static void launch(LaunchStream at, void (*kernel)(Parameters...), dim3 grid, di
               const Call& made = *static_cast<const Call*>(c);
               std::apply(made.kernel, made.arguments);
             },
-            &call, pointers.data(), sizeof...(Parameters)});
+            &call,
+            [](const void* c) -> std::shared_ptr<const void> {
+              return std::make_shared<const Call>(*static_cast<const Call*>(c));
+            },
+            pointers.data(), sizeof...(Parameters)});
 }
 
 }  // namespace duet::simt

@@ -45,7 +45,8 @@ std::vector<json> timeless_metrics(const fs::path& run) {
   std::vector<json> epochs;
   for (const std::string& line : lines_of(read_text(run / "metrics.jsonl"))) {
     json epoch = json::parse(line);
-    for (const char* key : {"seconds", "pairs_per_second", "data_wait"}) epoch.erase(key);
+    for (const char* key : {"seconds", "pairs_per_second", "data_wait", "device_ms_per_step"})
+      epoch.erase(key);
     epochs.push_back(std::move(epoch));
   }
   return epochs;
