@@ -18,10 +18,9 @@ using namespace duet;
 namespace fs = std::filesystem;
 
 /// What may differ when a run goes on: how long, and on what.
-constexpr const char* changeable[] = {"epochs",           "max_steps", "patience",
-                                      "checkpoint_every", "keep",      "threads",
-                                      "workers",          "cache_mb",  "device",
-                                      "cuda_graph"};
+constexpr const char* changeable[] = {"epochs", "max_steps", "patience", "checkpoint_every",
+                                      "keep",   "threads",   "workers",  "cache_mb",
+                                      "device", "cuda_graph"};
 
 /// What --demo chooses where nothing else was said: settings with which it ends within a minute on
 /// two cores.

@@ -35,8 +35,7 @@ NameScope::~NameScope() { scope_name.resize(outer_length_); }
 std::int64_t count_nonfinite(const Tensor& tensor) {
   const NonfiniteParams params{tensor.numel()};
   const Tensor found = Tensor::empty({}, DType::i32, tensor.device());
-  const NonfiniteRow& row =
-      nonfinite_rows().select(params, tensor.dtype(), tensor.device().type);
+  const NonfiniteRow& row = nonfinite_rows().select(params, tensor.dtype(), tensor.device().type);
   OpExec exec(row, tensor.device());
   row.forward(exec, params, tensor, found);
   return static_cast<std::int64_t>(found.item());
@@ -102,7 +101,8 @@ void backward(const Tensor& loss) {
   };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
       ready(earlier);
-  loss.impl()->grad_fn->grad = affine(Tensor::zeros(loss.shape(), loss.dtype(), loss.device()), 1, 1);
+  loss.impl()->grad_fn->grad =
+      affine(Tensor::zeros(loss.shape(), loss.dtype(), loss.device()), 1, 1);
   ready.push(std::move(loss.impl()->grad_fn));
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.top();

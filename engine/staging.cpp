@@ -9,8 +9,8 @@ std::size_t bytes_of(const Tensor& tensor) {
   return static_cast<std::size_t>(tensor.numel()) * size_of(tensor.dtype());
 }
 
-/// Calls `f(tensor, offset)` for the defined tensors, where they lie one behind the other, each at a
-/// multiple of 64 bytes; returns how long that is.
+/// Calls `f(tensor, offset)` for the defined tensors, where they lie one behind the other, each at
+/// a multiple of 64 bytes; returns how long that is.
 template <class F>
 std::size_t for_each_packed(const std::vector<Tensor>& tensors, F&& f) {
   std::size_t offset = 0;
@@ -34,8 +34,7 @@ void copy(Device device, void* to, const void* from, std::size_t bytes) {
 
 bool same_shapes(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) {
-    return x.defined() == y.defined() &&
-           (!x || (x.shape() == y.shape() && x.dtype() == y.dtype()));
+    return x.defined() == y.defined() && (!x || (x.shape() == y.shape() && x.dtype() == y.dtype()));
   });
 }
 
@@ -114,8 +113,7 @@ std::vector<Tensor> Staging::take() {
   auto place =
       std::find_if(lane.places.begin(), lane.places.end(),
                    [&](const std::vector<Tensor>& there) { return same_shapes(there, put_); });
-  if (place == lane.places.end())
-    place = lane.places.insert(place, empty_like(put_, device_));
+  if (place == lane.places.end()) place = lane.places.insert(place, empty_like(put_, device_));
   lane.landed.hold_up(StreamKind::compute);
   for_each_packed(*place, [&](const Tensor& tensor, std::size_t offset) {
     copy(device_, tensor.view().data, at(lane.landing->data(), offset), bytes_of(tensor));

@@ -1,7 +1,5 @@
 #include "layers/batchnorm.h"
 
-#include "engine/ops/batchnorm.h"
-
 namespace duet {
 
 BatchNorm::BatchNorm(Build& build, std::int64_t channels, double momentum, double eps)
@@ -14,19 +12,15 @@ BatchNorm::BatchNorm(Build& build, std::int64_t channels, double momentum, doubl
       running_var_(
           add_buffer("running_var", Tensor::full({channels}, 1, build.dtype, build.device))) {}
 
-Tensor BatchNorm::forward(const Tensor& x) {
+template <class Training, class Inference>
+Tensor BatchNorm::by_mode(const Tensor& x, Training&& training, Inference&& inference) {
   const NameScope scope(name());
-  if (mode() == Mode::evaluation)
-    return batchnorm_inference(x, weight_, bias_, eps_, running_mean_, running_var_);
-
+  if (mode() == Mode::evaluation) return inference();
   if (mode() == Mode::training)
-    return batchnorm_training(x, weight_, bias_, eps_, {}, {running_mean_, running_var_},
-                              momentum_);
-
+    return training(BatchNormStatistics{}, BatchNormStatistics{running_mean_, running_var_});
+  const BatchNormStatistics batch{or_new({}, weight_), or_new({}, weight_)};
+  Tensor y = training(batch, BatchNormStatistics{});
   const std::int64_t channels = x.dim(-1);
-  const BatchNormStatistics batch{Tensor::empty({channels}, x.dtype(), x.device()),
-                                  Tensor::empty({channels}, x.dtype(), x.device())};
-  Tensor y = batchnorm_training(x, weight_, bias_, eps_, batch);
   const double rows = static_cast<double>(x.numel() / channels);
   const Tensor mean = batch.mean.to(DType::f64).to(Device{});
   const Tensor var = batch.var.to(DType::f64).to(Device{});
@@ -37,6 +31,26 @@ Tensor BatchNorm::forward(const Tensor& x) {
   }
   rows_seen_ += rows;
   return y;
+}
+
+Tensor BatchNorm::forward(const Tensor& x) {
+  return by_mode(
+      x,
+      [&](const auto& statistics, const auto& running) {
+        return batchnorm_training(x, weight_, bias_, eps_, statistics, running, momentum_);
+      },
+      [&] { return batchnorm_inference(x, weight_, bias_, eps_, running_mean_, running_var_); });
+}
+
+Tensor BatchNorm::forward(const Tensor& x, const BlockTailOptions& tail) {
+  return by_mode(
+      x,
+      [&](const auto& statistics, const auto& running) {
+        return block_tail_training(x, weight_, bias_, eps_, tail, statistics, running, momentum_);
+      },
+      [&] {
+        return block_tail_inference(x, weight_, bias_, eps_, tail, running_mean_, running_var_);
+      });
 }
 
 void BatchNorm::on_mode(Mode next) {

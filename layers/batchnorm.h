@@ -1,4 +1,5 @@
 #pragma once
+#include "engine/ops/block_tail.h"
 #include "layers/module.h"
 
 namespace duet {
@@ -11,8 +12,13 @@ class BatchNorm : public Module {
   BatchNorm(Build& build, std::int64_t channels, double momentum = 0.1, double eps = 1e-5);
 
   Tensor forward(const Tensor& x);
+  /// With ReLU, pooling and dropout behind it, in one pass.
+  Tensor forward(const Tensor& x, const BlockTailOptions& tail);
 
  private:
+  /// Calls `training(statistics, running)` or `inference()`, as the mode says.
+  template <class Training, class Inference>
+  Tensor by_mode(const Tensor& x, Training&& training, Inference&& inference);
   void on_mode(Mode mode) override;
 
   double momentum_, eps_;

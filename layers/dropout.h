@@ -1,4 +1,5 @@
 #pragma once
+#include "engine/ops/block_tail.h"
 #include "engine/ops/dropout.h"
 #include "layers/module.h"
 
@@ -11,11 +12,18 @@ class Dropout : public Module {
   Dropout(Build& build, double p) : p_(p), random_(build.random) {}
 
   Tensor forward(const Tensor& x) const {
-    if (mode() != Mode::training || p_ == 0) return x;
-    return dropout(x, p_, random_.next_mask());
+    return active() ? dropout(x, p_, random_.next_mask()) : x;
+  }
+  /// For an op that drops its own result: adds the probability and a mask to its options.
+  void add_to(BlockTailOptions& options) const {
+    if (!active()) return;
+    options.dropout = p_;
+    options.mask = random_.next_mask();
   }
 
  private:
+  bool active() const { return mode() == Mode::training && p_ > 0; }
+
   double p_;
   RandomState& random_;
 };

@@ -23,11 +23,14 @@ VggBlock::VggBlock(Build& build, std::int64_t in_channels, std::int64_t out_chan
 
 Tensor VggBlock::forward(const Tensor& x) {
   const NameScope scope(name());
-  Tensor y = conv1_.forward(x);
-  if (norm1_) y = norm1_->forward(y);
-  y = conv2_.forward(relu(y));
-  if (norm2_) y = norm2_->forward(y);
-  return dropout_.forward(maxpool2d(relu(y)));
+  if (!norm1_) {
+    const Tensor y = relu(conv1_.forward(x));
+    return dropout_.forward(maxpool2d(relu(conv2_.forward(y))));
+  }
+  const Tensor y = norm1_->forward(conv1_.forward(x), {.pool = 1});
+  BlockTailOptions tail{.pool = 2};
+  dropout_.add_to(tail);
+  return norm2_->forward(conv2_.forward(y), tail);
 }
 
 VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& options) {

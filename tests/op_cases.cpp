@@ -3,6 +3,7 @@
 #include "engine/autograd.h"
 #include "engine/ops/batchnorm.h"
 #include "engine/ops/binary.h"
+#include "engine/ops/block_tail.h"
 #include "engine/ops/concat.h"
 #include "engine/ops/conv2d.h"
 #include "engine/ops/dropout.h"
@@ -37,6 +38,20 @@ OpCase dense(const char* name, std::int64_t n, std::int64_t in, std::int64_t out
           {{n, in}, {out, in}, {out}},
           [](const Inputs& i) { return linear(i[0], i[1], i[2]); },
           std::max({n, in, out})};
+}
+
+OpCase tail(const char* name, Shape x, BlockTailOptions options, bool training) {
+  const std::int64_t channels = x[3];
+  return {"block_tail",
+          name,
+          {x, {channels}, {channels}},
+          [=](const Inputs& in) {
+            if (training) return block_tail_training(in[0], in[1], in[2], 1e-5, options);
+            const Tensor mean = Tensor::full({channels}, 0.25, in[0].dtype(), in[0].device());
+            const Tensor var = Tensor::full({channels}, 1.5, in[0].dtype(), in[0].device());
+            return block_tail_inference(in[0], in[1], in[2], 1e-5, options, mean, var);
+          },
+          x[0] * x[1] * x[2]};
 }
 
 OpCase unary_case(const char* name, Tensor (*f)(const Tensor&), bool positive = false) {
@@ -137,6 +152,12 @@ std::vector<OpCase> op_cases() {
          return batchnorm_inference(in[0], in[1], in[2], 1e-5, mean, var);
        },
        6},
+      tail("no pool", {2, 3, 4, 5}, {}, true),
+      tail("2x2, dropout", {2, 6, 4, 8}, {.pool = 2, .dropout = 0.3, .mask = {3, 4}}, true),
+      tail("2x2, odd sides, dropout", {2, 7, 5, 3}, {.pool = 2, .dropout = 0.3, .mask = {3, 4}},
+           true),
+      tail("2x2, inference", {2, 5, 4, 4}, {.pool = 2}, false),
+      tail("3x3", {1, 7, 9, 3}, {.pool = 3}, true),
       {"relu", "any", {{3, 4, 5}}, [](const Inputs& in) { return relu(in[0]); }, 1},
       {"maxpool2d", "2x2", {{2, 6, 4, 5}}, [](const Inputs& in) { return maxpool2d(in[0]); }, 1},
       {"maxpool2d",

@@ -117,6 +117,7 @@ void TrainStep::report_nonfinite(const std::string& where) {
   try {
     const NoGradScope no_grad;
     const FiniteCheckScope finite;
+    model_.network().set_mode(Mode::training);
     model_.random().masks_drawn = masks_before_;
     loss_of(model_.forward(step.inputs), step.labels);
   } catch (const Error& e) {
@@ -124,7 +125,8 @@ void TrainStep::report_nonfinite(const std::string& where) {
   }
   for (std::size_t i = parameters_.size(); i-- > 0;)
     look_at("the gradient of " + parameters_[i].name, step.gradients[i]);
-  fail("{}the norm of the gradient is not finite, though each element is{}", where, nonfinite_remedy);
+  fail("{}the norm of the gradient is not finite, though each element is{}", where,
+       nonfinite_remedy);
 }
 
 }  // namespace duet

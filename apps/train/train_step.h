@@ -1,7 +1,7 @@
 #pragma once
 /// One step of the training on a device: augmentation, front end, forward, loss, backward, norm,
-/// penalty and update. One copy brings the batch to the device while the step before still runs, and
-/// one copy brings a few numbers back; nothing else crosses.
+/// penalty and update. One copy brings the batch to the device while the step before still runs,
+/// and one copy brings a few numbers back; nothing else crosses.
 ///
 /// With a graph, the whole step is captured once and then launched by one call, to the same bits.
 /// What changes from step to step lies in the device's memory beside the batch, where the kernels

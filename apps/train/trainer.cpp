@@ -241,8 +241,7 @@ double Trainer::finish_step() {
   if (!std::isfinite(result.loss) || !std::isfinite(result.norm))
     step_->report_nonfinite(fmt::format("training stopped at epoch {}, step {}: ", state_.epoch,
                                         state_.step_in_epoch + 1));
-  const double penalty =
-      config_.l2 * (config_.l2_form == "half" ? 0.5 : 1.0) * result.penalty;
+  const double penalty = config_.l2 * (config_.l2_form == "half" ? 0.5 : 1.0) * result.penalty;
   const auto n = static_cast<double>(result.pairs);
   state_.loss_sum += (result.loss + penalty) * n;
   state_.penalty_sum += penalty * n;

@@ -42,29 +42,31 @@ struct BatchNormFunction {
 
 Tensor batchnorm(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& mean,
                  const Tensor& var, const BatchNormStatistics& running, BatchNormParams params) {
-  const std::int64_t channels = x.dim(-1);
-  for (const Tensor* t : {&weight, &bias, &mean, &var})
-    require(t->shape() == Shape{channels},
-            "[batchnorm] x has {} channels, a parameter has shape {}", channels,
-            to_string(t->shape()));
-  require_same_kind("batchnorm", "weight", x, weight);
-  params.rows = x.numel() / channels;
-  params.channels = channels;
-  require(!params.training || params.rows > 1,
-          "[batchnorm] one value a channel has no variance: x has shape {}", to_string(x.shape()));
+  check_batchnorm_arguments("batchnorm", x, weight, bias, mean, var, params.training);
+  params.channels = x.dim(-1);
+  params.rows = x.numel() / params.channels;
   return apply<BatchNormFunction>(x, weight, bias, mean, var, running.mean, running.var, params);
 }
 
 }  // namespace
 
+void check_batchnorm_arguments(const char* op, const Tensor& x, const Tensor& weight,
+                               const Tensor& bias, const Tensor& mean, const Tensor& var,
+                               bool training) {
+  const std::int64_t channels = x.dim(-1);
+  for (const Tensor* t : {&weight, &bias, &mean, &var})
+    require(t->shape() == Shape{channels}, "[{}] x has {} channels, a parameter has shape {}", op,
+            channels, to_string(t->shape()));
+  require_same_kind(op, "weight", x, weight);
+  require(!training || x.numel() / channels > 1,
+          "[{}] one value a channel has no variance: x has shape {}", op, to_string(x.shape()));
+}
+
 Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                           const BatchNormStatistics& statistics, const BatchNormStatistics& running,
                           double momentum) {
-  const auto or_new = [&](const Tensor& t) {
-    return t ? t : Tensor::empty({x.dim(-1)}, x.dtype(), x.device());
-  };
-  return batchnorm(x, weight, bias, or_new(statistics.mean), or_new(statistics.var), running,
-                   {.eps = eps, .training = true, .momentum = momentum});
+  return batchnorm(x, weight, bias, or_new(statistics.mean, weight), or_new(statistics.var, weight),
+                   running, {.eps = eps, .training = true, .momentum = momentum});
 }
 
 Tensor batchnorm_inference(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,

@@ -19,4 +19,13 @@ Tensor batchnorm_training(const Tensor& x, const Tensor& weight, const Tensor& b
 Tensor batchnorm_inference(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                            const Tensor& mean, const Tensor& var);
 
+/// What batch norm and the ops that begin with it ask of their arguments. Throws Error.
+void check_batchnorm_arguments(const char* op, const Tensor& x, const Tensor& weight,
+                               const Tensor& bias, const Tensor& mean, const Tensor& var,
+                               bool training);
+/// A statistic to be written: the given tensor, or a new one like `weight`.
+inline Tensor or_new(const Tensor& statistic, const Tensor& weight) {
+  return statistic ? statistic : Tensor::empty(weight.shape(), weight.dtype(), weight.device());
+}
+
 }  // namespace duet

@@ -98,16 +98,13 @@ void step_all(Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) 
   }
   if (table.empty()) return;
   const AdamRates rates = rates_of(p);
-  const Rule<T> rule{static_cast<T>(p.beta1),
-                     static_cast<T>(1 - p.beta1),
-                     static_cast<T>(p.beta2),
-                     static_cast<T>(1 - p.beta2),
-                     static_cast<T>(rates.rate),
-                     static_cast<T>(rates.scale),
+  const Rule<T> rule{static_cast<T>(p.beta1),    static_cast<T>(1 - p.beta1),
+                     static_cast<T>(p.beta2),    static_cast<T>(1 - p.beta2),
+                     static_cast<T>(rates.rate), static_cast<T>(rates.scale),
                      static_cast<T>(p.eps)};
   const Slot<T>* on_device = simt::upload(exec, table);
-  simt::launch(exec.stream, step<T>, blocks, block_threads, 0, rule, p.rates,
-               p.grad_square, on_device, static_cast<int>(table.size()));
+  simt::launch(exec.stream, step<T>, blocks, block_threads, 0, rule, p.rates, p.grad_square,
+               on_device, static_cast<int>(table.size()));
 }
 
 }  // namespace

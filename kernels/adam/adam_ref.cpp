@@ -18,8 +18,8 @@ extern const AdamRow adam_ref = {
             const double g = slot.grad.as<T>()[i] + slot.l2_gradient * weight[i];
             m[i] = static_cast<T>(p.beta1 * m[i] + (1 - p.beta1) * g);
             v[i] = static_cast<T>(p.beta2 * v[i] + (1 - p.beta2) * g * g);
-            weight[i] = static_cast<T>(weight[i] - rates.rate * m[i] /
-                                                       (std::sqrt(v[i]) * rates.scale + p.eps));
+            weight[i] = static_cast<T>(weight[i] -
+                                       rates.rate * m[i] / (std::sqrt(v[i]) * rates.scale + p.eps));
           }
         });
     },

@@ -15,8 +15,8 @@ __device__ __forceinline__ double noise_of(const WaveAugmentation& how) {
 /// energy[block]: Σ x² over the block's samples; `blocks` blocks a clip.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    sum_energies(std::int64_t samples, unsigned blocks, const WaveAugmentation* clips,
-                 const T* x, double* energy) {
+    sum_energies(std::int64_t samples, unsigned blocks, const WaveAugmentation* clips, const T* x,
+                 double* energy) {
   const unsigned clip = blockIdx.x / blocks;
   double sum = 0;
   if (noise_of(clips[clip]) > 0) {

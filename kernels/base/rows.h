@@ -118,8 +118,7 @@ class RowList final : public RowTable {
  public:
   using Params = typename Row::Params;
 
-  RowList(std::string op, std::vector<Row> rows)
-      : RowTable(std::move(op)), rows_(std::move(rows)) {
+  RowList(std::string op, std::vector<Row> rows) : RowTable(std::move(op)), rows_(std::move(rows)) {
     for (Row& row : rows_) row.op = this->op().c_str();
   }
 

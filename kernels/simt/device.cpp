@@ -226,11 +226,14 @@ const DeviceApi simt_device_api = {
     .synchronize_event = synchronize_event,
     .elapsed = elapsed,
     .begin_capture = [](const Stream&) { return done([] { simt::begin_capture(); }); },
-    .end_capture = [](const Stream&, void** graph) { return done([&] {
-                                                        *graph = simt::end_capture().release();
-                                                      }); },
-    .launch_graph = [](const Stream&,
-                       void* graph) { return done([&] { static_cast<simt::Graph*>(graph)->launch(); }); },
+    .end_capture =
+        [](const Stream&, void** graph) {
+          return done([&] { *graph = simt::end_capture().release(); });
+        },
+    .launch_graph =
+        [](const Stream&, void* graph) {
+          return done([&] { static_cast<simt::Graph*>(graph)->launch(); });
+        },
     .destroy_graph = [](int, void* graph) -> const char* {
       delete static_cast<simt::Graph*>(graph);
       return nullptr;

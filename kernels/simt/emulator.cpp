@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernels/base/error.h"
+#include "kernels/simt/device.h"
 #include "kernels/simt/fiber.h"
 #include "kernels/simt/graph.h"
 #include "kernels/simt/kernel_name.h"
@@ -223,9 +224,10 @@ std::string place(Site site) {
 }
 
 std::string launch_text(const GridLaunch& launch) {
-  return fmt::format("[simt] {}, launched at {} with seed {} (launch {})",
-                     kernel_name(launch.kernel), place(launch.site), settings().seed,
-                     settings().launches);
+  const std::string_view ranges = open_ranges();
+  return fmt::format("[simt] {}, launched at {}{}{} with seed {} (launch {})",
+                     kernel_name(launch.kernel), place(launch.site), ranges.empty() ? "" : " by ",
+                     ranges, settings().seed, settings().launches);
 }
 
 std::string block_text() {
@@ -876,7 +878,8 @@ void run_grid(const GridLaunch& launch) {
                 place(launch.site));
   if (capturing()) {
     const std::shared_ptr<const void> arguments = launch.keep(launch.arguments);
-    const std::vector<const void*> pointers(launch.pointers, launch.pointers + launch.pointer_count);
+    const std::vector<const void*> pointers(launch.pointers,
+                                            launch.pointers + launch.pointer_count);
     note_step([again = launch, arguments, pointers]() mutable {
       again.arguments = arguments.get();
       again.pointers = pointers.data();

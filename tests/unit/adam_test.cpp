@@ -206,8 +206,8 @@ TEST_CASE("sum_of_squares: every row, over several tensors and sizes") {
                   .item() == squares + 36);
       }
       // Carried in f64: an f32 sum would lose the ones, its squares would be infinite.
-      CHECK(sum_of_squares({Tensor::full({}, 1 << 14, dtype, device),
-                            Tensor::full({}, 1, dtype, device)})
+      CHECK(sum_of_squares(
+                {Tensor::full({}, 1 << 14, dtype, device), Tensor::full({}, 1, dtype, device)})
                 .item() == std::ldexp(1, 28) + 1);
       CHECK(sum_of_squares({Tensor::full({}, std::ldexp(1, 100), dtype, device)}).item() ==
             std::ldexp(1, 200));

@@ -21,7 +21,8 @@ std::vector<T> run(const Row& row, const typename Row::Params& p, const std::vec
   Exec exec = memory.exec();
   T* y = memory.allocate_array<T>(std::ssize(x));
   const std::span<const Augmentation> on_device(memory.put(how), how.size());
-  row.forward(exec, p, {memory.put(x), p.shape(), dtype_of<T>}, on_device, {y, p.shape(), dtype_of<T>});
+  row.forward(exec, p, {memory.put(x), p.shape(), dtype_of<T>}, on_device,
+              {y, p.shape(), dtype_of<T>});
   return memory.get(y, std::ssize(x));
 }
 

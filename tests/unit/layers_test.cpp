@@ -6,6 +6,9 @@
 #include <cmath>
 
 #include "engine/ops/batchnorm.h"
+#include "engine/ops/dropout.h"
+#include "engine/ops/maxpool2d.h"
+#include "engine/ops/relu.h"
 #include "layers/batchnorm.h"
 #include "layers/conv2d.h"
 #include "layers/dropout.h"
@@ -106,6 +109,38 @@ TEST_CASE("batchnorm layer: evaluation uses the running statistics and changes n
   norm.set_mode(Mode::training);
   CHECK_THROWS_WITH_AS(norm.forward(Tensor::zeros({1, 2}, DType::f64)),
                        doctest::Contains("[batchnorm] one value a channel has no variance"), Error);
+}
+
+TEST_CASE("batchnorm layer: with a tail it is the four layers one after the other, in each mode") {
+  const Shape shape{3, 5, 4, 6};
+  for (const Device device : {Device{}, Device{DeviceType::simt, 0}})
+    for (const Mode mode : {Mode::training, Mode::evaluation, Mode::estimation}) {
+      CAPTURE(to_string(device.type));
+      CAPTURE(static_cast<int>(mode));
+      RandomState random;
+      Build build{.dtype = DType::f64, .device = device, .random = random};
+      BatchNorm apart(build, 6, 0.25), fused(build, 6, 0.25);
+      for (BatchNorm* norm : {&apart, &fused}) {
+        norm->forward(normal_tensor(shape, 1).to(device));  // moves the statistics off 0 and 1
+        norm->set_mode(mode);
+      }
+      const Tensor x = normal_tensor(shape, 2).to(device);
+      const BlockTailOptions tail{.pool = 2, .dropout = 0.25, .mask = {1, 2}};
+      const Tensor expected = dropout(maxpool2d(relu(apart.forward(x))), tail.dropout, tail.mask);
+      const Tensor actual = fused.forward(x, tail);
+      REQUIRE(actual.shape() == expected.shape());
+      const auto values = expected.to(Device{});
+      // The same sums in the same order, but for what the compiler fuses: 60 additions of numbers
+      // below 10.
+      check_close(actual.to(Device{}), {values.span<double>().begin(), values.span<double>().end()},
+                  60 * 10 * 0x1p-53);
+      for (BatchNorm* norm : {&apart, &fused}) norm->set_mode(Mode::evaluation);
+      for (const char* name : {"running_mean", "running_var"}) {
+        const Tensor kept = buffer(apart.state(), name);
+        check_close(buffer(fused.state(), name),
+                    {kept.span<double>().begin(), kept.span<double>().end()}, 60 * 10 * 0x1p-53);
+      }
+    }
 }
 
 TEST_CASE_TEMPLATE("batchnorm layer: estimation gives the statistics of all batches together", T,

@@ -173,7 +173,7 @@ TEST_CASE("safetensors: lying headers, each with a right checksum") {
     says(entry("a", "F32", "1,1,1,1,1,1,4", "0,16"), "7 dimensions");
   }
   SUBCASE("types") {
-    says(entry("a", "BF16", "8", "0,16"), "elements of type BF16");
+    says(entry("a", "F16", "8", "0,16"), "elements of type F16");
     says(entry("a", "", "4", "0,16"), "elements of type ");
     says(R"(,"a":{"dtype":4,"shape":[4],"data_offsets":[0,16]})", "not as the format says");
     says(R"(,"a":{"dtype":"F32","shape":"4","data_offsets":[0,16]})", "not as the format says");

@@ -1,0 +1,302 @@
+#include "kernels/batchnorm/batchnorm_cuda.h"
+#include "kernels/block_tail/block_tail.h"
+
+namespace duet {
+namespace {
+
+using namespace batchnorm_parts;
+
+/// BlockTailParams in 32 bits, without what only the host asks.
+struct Geometry {
+  int h, w, channels, out_h, out_w, windows_h, windows_w;
+
+  explicit Geometry(const BlockTailParams& p)
+      : h(static_cast<int>(p.h)),
+        w(static_cast<int>(p.w)),
+        channels(static_cast<int>(p.channels)),
+        out_h(static_cast<int>(p.out_h())),
+        out_w(static_cast<int>(p.out_w())),
+        windows_h(static_cast<int>(p.windows_h())),
+        windows_w(static_cast<int>(p.windows_w())) {}
+};
+
+/// A packet of channels' y = (x − mean) · scale + offset.
+template <class T, int width>
+struct Normalisation {
+  T mean[width], inv_std[width], scale[width], offset[width];
+
+  __device__ Normalisation(const BatchNormParams& p, int channel, const T* weight, const T* bias,
+                           const T* mean_of, const T* var) {
+#pragma unroll
+    for (int v = 0; v < width; ++v) {
+      const int c = channel + v;
+      mean[v] = mean_of[c];
+      inv_std[v] = inverse_deviation(p, var[c]);
+      scale[v] = weight[c] * inv_std[v];
+      offset[v] = bias[c];
+    }
+  }
+};
+
+/// One window for a packet of channels: its pixels, the maximum of what batch norm and ReLU make of
+/// them, and where that stood. The first maximum wins, and NaN over every number.
+template <class T, int width, int pool>
+struct Window {
+  simt::Packet<T, width> x[pool * pool];
+  T best[width], best_x[width];
+  int tap[width];
+
+  /// `first` is the address of the upper left pixel, `pitch` elements a row of the image.
+  __device__ Window(const T* first, std::int64_t pitch, int channels,
+                    const Normalisation<T, width>& n) {
+#pragma unroll
+    for (int t = 0; t < pool * pool; ++t)
+      x[t] = simt::load<width>(first + t / pool * pitch + t % pool * channels);
+#pragma unroll
+    for (int v = 0; v < width; ++v) {
+      best[v] = at(0, v, n);
+      best_x[v] = x[0].at[v];
+      tap[v] = 0;
+#pragma unroll
+      for (int t = 1; t < pool * pool; ++t) {
+        const T value = at(t, v, n);
+        if (value > best[v] || (value != value && best[v] == best[v])) {
+          best[v] = value;
+          best_x[v] = x[t].at[v];
+          tap[v] = t;
+        }
+      }
+    }
+  }
+  __device__ T at(int t, int v, const Normalisation<T, width>& n) const {
+    const T y = (x[t].at[v] - n.mean[v]) * n.scale[v] + n.offset[v];
+    return y < 0 ? T(0) : y;
+  }
+};
+
+/// Multiplies a packet, which begins at element `index` of the result, by the mask. A packet of
+/// four begins at a multiple of four.
+template <class T, int width>
+__device__ void drop(const DropoutParams& p, std::int64_t index, T (&value)[width]) {
+  if (p.p == 0) return;
+  const T scale = T(1) / (T(1) - T(p.p));
+  const Philox::Block block = p.mask.sequence().block(static_cast<std::uint64_t>(index) / 4);
+#pragma unroll
+  for (int v = 0; v < width; ++v) {
+    std::uint32_t word = block.word[v];
+    if (width == 1)
+#pragma unroll
+      for (int k = 1; k < 4; ++k) word = index % 4 == k ? block.word[k] : word;
+    value[v] = Philox::to_uniform(word) >= p.p ? value[v] * scale : T(0);
+  }
+}
+
+/// Where window `row`, of a grid of `rows` × `columns` windows an image, begins in x.
+template <int pool>
+struct Place {
+  int i, j;
+  std::int64_t pixel;
+
+  __device__ Place(std::int64_t row, int rows, int columns, const Geometry& g) {
+    j = static_cast<int>(row % columns);
+    i = static_cast<int>(row / columns % rows);
+    const std::int64_t n = row / columns / rows;
+    pixel = (n * g.h + i * pool) * g.w + j * pool;
+  }
+};
+
+/// A row of y a window.
+template <class T, int width, int pool>
+__global__ void __launch_bounds__(block_threads)
+    forward(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x, const T* weight,
+            const T* bias, const T* mean, const T* var, T* y) {
+  const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
+  if (channel >= g.channels) return;
+  const Normalisation<T, width> n(norm, channel, weight, bias, mean, var);
+  const std::int64_t rows = dropout.count / g.channels, pitch = std::int64_t{g.w} * g.channels;
+  std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
+  for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) {
+    const Place<pool> place(row, g.out_h, g.out_w, g);
+    Window<T, width, pool> window(x + place.pixel * g.channels + channel, pitch, g.channels, n);
+    const std::int64_t at = row * g.channels + channel;
+    drop(dropout, at, window.best);
+    simt::Packet<T, width> packet;
+#pragma unroll
+    for (int v = 0; v < width; ++v) packet.at[v] = window.best[v];
+    simt::store<width>(y + at, packet);
+  }
+}
+
+/// The gradients that reach the normalised pixels: of a window, at its tap.
+template <class T, int width, int pool>
+__device__ void gradient_at_tap(const DropoutParams& dropout, const Window<T, width, pool>& window,
+                                const T* grad_y, std::int64_t at, T (&g)[width]) {
+  const auto packet = simt::load<width>(grad_y + at);
+#pragma unroll
+  for (int v = 0; v < width; ++v) g[v] = packet.at[v];
+  drop(dropout, at, g);
+#pragma unroll
+  for (int v = 0; v < width; ++v) g[v] = window.best[v] > 0 ? g[v] : T(0);
+}
+
+/// Σ g and Σ g·(x − mean).
+template <class T, int width, int pool>
+__global__ void __launch_bounds__(block_threads)
+    backward_sums(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
+                  const T* grad_y, const T* weight, const T* bias, const T* mean, const T* var,
+                  double* partial) {
+  const std::int64_t rows = dropout.count / g.channels, pitch = std::int64_t{g.w} * g.channels;
+  const int own = width * (blockIdx.y * blockDim.x + threadIdx.x);
+  const Normalisation<T, width> n(norm, own < g.channels ? own : 0, weight, bias, mean, var);
+  sum_columns<T, width>(
+      rows, g.channels, partial, [&](std::int64_t row, int channel, T* sum, T* dot) {
+        const Place<pool> place(row, g.out_h, g.out_w, g);
+        const Window<T, width, pool> window(x + place.pixel * g.channels + channel, pitch,
+                                            g.channels, n);
+        T at_tap[width];
+        gradient_at_tap(dropout, window, grad_y, row * g.channels + channel, at_tap);
+#pragma unroll
+        for (int v = 0; v < width; ++v) {
+          sum[v] += at_tap[v];
+          dot[v] += at_tap[v] * (window.best_x[v] - n.mean[v]);
+        }
+      });
+}
+
+/// A row of windows' pixels, those of windows that the image's edge cuts too: they have no output.
+template <class T, int width, int pool>
+__global__ void __launch_bounds__(block_threads)
+    input_gradient(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
+                   const T* grad_y, const T* weight, const T* bias, const T* mean, const T* var,
+                   const T* grad_weight, const T* grad_bias, T* grad_x) {
+  const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
+  if (channel >= g.channels) return;
+  const Normalisation<T, width> n(norm, channel, weight, bias, mean, var);
+  InputGradient<T> gradient[width];
+#pragma unroll
+  for (int v = 0; v < width; ++v)
+    gradient[v] = {norm, channel + v, weight, mean, n.inv_std[v], grad_weight, grad_bias};
+
+  const std::int64_t rows = norm.rows / (std::int64_t{g.h} * g.w) * g.windows_h * g.windows_w;
+  const std::int64_t pitch = std::int64_t{g.w} * g.channels;
+  std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
+  for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) {
+    const Place<pool> place(row, g.windows_h, g.windows_w, g);
+    const std::int64_t first = place.pixel * g.channels + channel;
+    if (place.i < g.out_h && place.j < g.out_w) {
+      const Window<T, width, pool> window(x + first, pitch, g.channels, n);
+      const std::int64_t image = row / g.windows_w / g.windows_h;
+      const std::int64_t out = (image * g.out_h + place.i) * g.out_w + place.j;
+      T at_tap[width];
+      gradient_at_tap(dropout, window, grad_y, out * g.channels + channel, at_tap);
+#pragma unroll
+      for (int t = 0; t < pool * pool; ++t) {
+        simt::Packet<T, width> result;
+#pragma unroll
+        for (int v = 0; v < width; ++v)
+          result.at[v] = gradient[v](window.tap[v] == t ? at_tap[v] : T(0), window.x[t].at[v]);
+        simt::store<width>(grad_x + first + t / pool * pitch + t % pool * g.channels, result);
+      }
+    } else {
+      for (int t = 0; t < pool * pool; ++t) {
+        if (place.i * pool + t / pool >= g.h || place.j * pool + t % pool >= g.w) continue;
+        const std::int64_t at = first + t / pool * pitch + t % pool * g.channels;
+        auto value = simt::load<width>(x + at);
+#pragma unroll
+        for (int v = 0; v < width; ++v) value.at[v] = gradient[v](T(0), value.at[v]);
+        simt::store<width>(grad_x + at, value);
+      }
+    }
+  }
+}
+
+DropoutParams dropout_of(const BlockTailParams& p) {
+  return {p.y_shape().numel(), p.dropout, p.mask};
+}
+
+/// Calls `f` with the side of the window and the width of packets as types. f64, which is for
+/// checks, goes element by element: wide packets of it do not fit the registers.
+template <class F, class T, class... Arrays>
+void with_pool_and_packets(const BlockTailParams& p, F&& f, const T* x, const Arrays*... others) {
+  const auto with_pool = [&](auto width) {
+    if (p.pool == 1)
+      f(std::integral_constant<int, 1>(), width);
+    else
+      f(std::integral_constant<int, 2>(), width);
+  };
+  if constexpr (std::is_same_v<T, float>)
+    simt::with_row_packets(p.channels, with_pool, x, others...);
+  else
+    with_pool(std::integral_constant<int, 1>());
+}
+
+template <class T>
+void forward(Exec& exec, const BlockTailParams& p, const T* x, const T* weight, const T* bias,
+             T* mean, T* var, T* running_mean, T* running_var, T* y) {
+  const BatchNormParams norm = p.batchnorm();
+  with_pool_and_packets(
+      p,
+      [&](auto pool, auto packet_width) {
+        constexpr int width = packet_width;
+        if (p.training)
+          batch_statistics<T, width>(exec, norm, x, mean, var, running_mean, running_var);
+        if (p.y_shape().numel() == 0) return;
+        const Layout layout(p.n * p.out_h() * p.out_w(), p.channels, width);
+        simt::launch(exec.stream, forward<T, width, pool>, layout.grid, layout.block, 0,
+                     Geometry(p), norm, dropout_of(p), x, weight, bias, mean, var, y);
+      },
+      x, y);
+}
+
+template <class T>
+void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y, const T* weight,
+              const T* bias, const T* mean, const T* var, T* grad_x, T* grad_weight, T* grad_bias) {
+  const BatchNormParams norm = p.batchnorm();
+  with_pool_and_packets(
+      p,
+      [&](auto pool, auto packet_width) {
+        constexpr int width = packet_width;
+        const Layout outputs(p.n * p.out_h() * p.out_w(), p.channels, width);
+        double* partial = outputs.allocate_partial(exec, p.channels);
+        simt::launch(exec.stream, backward_sums<T, width, pool>, outputs.grid, outputs.block, 0,
+                     Geometry(p), norm, dropout_of(p), x, grad_y, weight, bias, mean, var, partial);
+        simt::launch(exec.stream, parameter_gradients<T>, outputs.merge_grid,
+                     dim3(merge_x, merge_y), 0, norm, outputs.chunks(), partial, var, grad_weight,
+                     grad_bias);
+        const Layout inputs(p.n * p.windows_h() * p.windows_w(), p.channels, width);
+        simt::launch(exec.stream, input_gradient<T, width, pool>, inputs.grid, inputs.block, 0,
+                     Geometry(p), norm, dropout_of(p), x, grad_y, weight, bias, mean, var,
+                     grad_weight, grad_bias, grad_x);
+      },
+      x, grad_y, grad_x);
+}
+
+}  // namespace
+
+extern const BlockTailRow block_tail_cuda = {
+    {SIMT_ROW("fused"), RowKind::handwritten, simt::device_type},
+    [](const BlockTailParams& p, DType dtype) {
+      if (p.pool > 2) return Support::no("takes windows of 1 x 1 and 2 x 2");
+      if (p.h * p.w * p.channels > 0x7fffffff) return Support::no("an image has 2^31 elements");
+      return any_floating(dtype);
+    },
+    [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView weight, ConstView bias,
+       View mean, View var, View running_mean, View running_var, View y) {
+      dispatch_floating(x.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        forward<T>(exec, p, x.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(), var.as<T>(),
+                   running_mean.as<T>(), running_var.as<T>(), y.as<T>());
+      });
+    },
+    [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView grad_y, ConstView weight,
+       ConstView bias, ConstView mean, ConstView var, View grad_x, View grad_weight,
+       View grad_bias) {
+      dispatch_floating(x.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(),
+                    var.as<T>(), grad_x.as<T>(), grad_weight.as<T>(), grad_bias.as<T>());
+      });
+    },
+};
+
+}  // namespace duet
