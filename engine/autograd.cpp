@@ -1,10 +1,12 @@
 #include "engine/autograd.h"
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <queue>
+#include <tuple>
 
 #include "engine/ops/binary.h"
-#include "engine/ops/unary.h"
 #include "kernels/nonfinite/nonfinite.h"
 
 namespace duet {
@@ -15,6 +17,17 @@ thread_local bool finite_checked = false;
 thread_local std::string scope_name;
 
 std::atomic<std::uint64_t> next_sequence{0};
+
+/// The number 1, brought to a device once: where a graph is captured, nothing comes from the host.
+const Tensor& one(DType dtype, Device device) {
+  static std::mutex mutex;
+  // Never destroyed, as the pool is not.
+  static auto& ones = *new std::map<std::tuple<DType, DeviceType, int>, Tensor>;
+  const std::scoped_lock lock(mutex);
+  Tensor& kept = ones[{dtype, device.type, device.index}];
+  if (!kept) kept = Tensor::full({}, 1, dtype, device);
+  return kept;
+}
 
 void accumulate(Tensor& sum, const Tensor& grad) { sum = sum ? add(sum, grad) : grad; }
 
@@ -101,8 +114,7 @@ void backward(const Tensor& loss) {
   };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
       ready(earlier);
-  loss.impl()->grad_fn->grad =
-      affine(Tensor::zeros(loss.shape(), loss.dtype(), loss.device()), 1, 1);
+  loss.impl()->grad_fn->grad = one(loss.dtype(), loss.device()).clone().alias(loss.shape());
   ready.push(std::move(loss.impl()->grad_fn));
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.top();
