@@ -75,7 +75,7 @@ Node::~Node() {
 bool recording() { return grad_enabled; }
 
 void check_finite(const char* name, const Tensor& result) {
-  if (!finite_checked || !is_floating(result.dtype())) return;
+  if (!finite_checked || !is_real(result.dtype())) return;
   if (const std::int64_t found = count_nonfinite(result); found > 0)
     fail("the output of {}{}{} has {} NaN or infinite elements of {}", name,
          scope_name.empty() ? "" : " in ", scope_name, found, result.numel());

@@ -1,6 +1,7 @@
 #pragma once
 #include "engine/ops/conv2d.h"
 #include "layers/module.h"
+#include "layers/operands.h"
 
 namespace duet {
 
@@ -9,7 +10,8 @@ class Conv2d : public Module {
  public:
   Conv2d(Build& build, std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel,
          std::int64_t pad, bool with_bias)
-      : options_{1, 1, pad, pad},
+      : precision_(build.precision),
+        options_{1, 1, pad, pad, false, build.precision == Precision::tf32},
         weight_(add_parameter("weight",
                               build.he_normal({out_channels, kernel, kernel, in_channels},
                                               in_channels * kernel * kernel),
@@ -21,10 +23,12 @@ class Conv2d : public Module {
   /// x (N, H, W, in) → (N, H', W', out).
   Tensor forward(const Tensor& x) const {
     const NameScope scope(name());
-    return conv2d(x, weight_, bias_, options_);
+    return in_precision(precision_, x, weight_, bias_,
+                        [&](const auto&... operands) { return conv2d(operands..., options_); });
   }
 
  private:
+  Precision precision_;
   Conv2dOptions options_;
   Tensor weight_, bias_;
 };

@@ -1,23 +1,29 @@
 #pragma once
 #include "engine/ops/linear.h"
 #include "layers/module.h"
+#include "layers/operands.h"
 
 namespace duet {
 
-/// A linear layer: `weight` (out, in) and `bias` (out).
+/// A linear layer, with a ReLU after it when asked for: `weight` (out, in) and `bias` (out).
 class Linear : public Module {
  public:
-  Linear(Build& build, std::int64_t in_features, std::int64_t out_features)
-      : weight_(add_parameter("weight", build.he_normal({out_features, in_features}, in_features))),
+  Linear(Build& build, std::int64_t in_features, std::int64_t out_features, bool relu = false)
+      : precision_(build.precision),
+        options_{relu, build.precision == Precision::tf32},
+        weight_(add_parameter("weight", build.he_normal({out_features, in_features}, in_features))),
         bias_(add_parameter("bias", Tensor::zeros({out_features}, build.dtype, build.device))) {}
 
   /// x (N, in) → (N, out).
   Tensor forward(const Tensor& x) const {
     const NameScope scope(name());
-    return linear(x, weight_, bias_);
+    return in_precision(precision_, x, weight_, bias_,
+                        [&](const auto&... operands) { return linear(operands..., options_); });
   }
 
  private:
+  Precision precision_;
+  LinearOptions options_;
   Tensor weight_, bias_;
 };
 

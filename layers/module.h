@@ -10,6 +10,7 @@
 #include "engine/autograd.h"
 #include "engine/random.h"
 #include "engine/tensor.h"
+#include "kernels/base/precision.h"
 
 namespace duet {
 
@@ -19,8 +20,12 @@ struct Build {
   Device device;
   /// Seeds the weights; dropout masks come from `random`, which must outlive the network.
   RandomState& random;
+  Precision precision = Precision::f32;
   /// How many weight tensors have been drawn so far.
   std::uint64_t weights_drawn = 0;
+
+  /// What streams and head keep between their layers. (Parameters are of `dtype`.)
+  DType activation_dtype() const { return precision == Precision::bf16 ? DType::bf16 : dtype; }
 
   /// He-normal weights (He et al. 2015): mean 0, variance 2 / fan_in.
   Tensor he_normal(const Shape& shape, std::int64_t fan_in);

@@ -1,7 +1,7 @@
 #include "layers/two_stream.h"
 
+#include "engine/ops/cast.h"
 #include "engine/ops/permute.h"
-#include "engine/ops/relu.h"
 
 namespace duet {
 
@@ -42,11 +42,12 @@ Tensor TwoStream::forward(const Tensor& face, const Tensor& voice) {
 }
 
 TwoStream::Head::Head(Build& build, std::int64_t in_features, const TwoStreamOptions& options)
-    : dropout_(build, options.head_dropout) {
+    : inside_(build.activation_dtype()), dropout_(build, options.head_dropout) {
   std::vector<std::int64_t> widths = options.head;
   widths.push_back(options.classes);
   for (std::size_t i = 0; i < widths.size(); ++i) {
-    layers_.emplace_back(build, i == 0 ? in_features : widths[i - 1], widths[i]);
+    layers_.emplace_back(build, i == 0 ? in_features : widths[i - 1], widths[i],
+                         i + 1 < widths.size());
     add_part(fmt::format("fc{}", i + 1), layers_.back());
   }
   add_part("dropout", dropout_);
@@ -54,10 +55,9 @@ TwoStream::Head::Head(Build& build, std::int64_t in_features, const TwoStreamOpt
 
 Tensor TwoStream::Head::forward(const Tensor& x) {
   const NameScope scope(name());
-  Tensor y = x;
-  for (std::size_t i = 0; i + 1 < layers_.size(); ++i)
-    y = dropout_.forward(relu(layers_[i].forward(y)));
-  return layers_.back().forward(y);
+  Tensor y = cast(x, inside_);
+  for (std::size_t i = 0; i + 1 < layers_.size(); ++i) y = dropout_.forward(layers_[i].forward(y));
+  return cast(layers_.back().forward(y), x.dtype());
 }
 
 }  // namespace duet

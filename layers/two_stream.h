@@ -33,13 +33,14 @@ class TwoStream : public Module {
   const TwoStreamOptions& options() const { return options_; }
 
  private:
-  /// `fc1` … `fcN` and dropout between them.
+  /// `fc1` … `fcN` and dropout between them. The result has x's type whatever the precision within.
   class Head : public Module {
    public:
     Head(Build& build, std::int64_t in_features, const TwoStreamOptions& options);
     Tensor forward(const Tensor& x);
 
    private:
+    DType inside_;
     std::deque<Linear> layers_;
     Dropout dropout_;
   };

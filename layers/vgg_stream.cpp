@@ -1,5 +1,6 @@
 #include "layers/vgg_stream.h"
 
+#include "engine/ops/cast.h"
 #include "engine/ops/maxpool2d.h"
 #include "engine/ops/relu.h"
 
@@ -33,7 +34,8 @@ Tensor VggBlock::forward(const Tensor& x) {
   return norm2_->forward(conv2_.forward(y), tail);
 }
 
-VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& options) {
+VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& options)
+    : inside_(build.activation_dtype()) {
   for (std::size_t i = 0; i < options.widths.size(); ++i) {
     blocks_.emplace_back(build, i == 0 ? in_channels : options.widths[i - 1], options.widths[i],
                          options);
@@ -43,9 +45,9 @@ VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& o
 
 Tensor VggStream::forward(const Tensor& x) {
   const NameScope scope(name());
-  Tensor y = x;
+  Tensor y = cast(x, inside_);
   for (VggBlock& block : blocks_) y = block.forward(y);
-  return y;
+  return cast(y, x.dtype());
 }
 
 }  // namespace duet

@@ -31,13 +31,14 @@ class VggBlock : public Module {
   Dropout dropout_;
 };
 
-/// (N, S, S, in) → (N, S/16, S/16, widths[3]).
+/// (N, S, S, in) → (N, S/16, S/16, widths[3]), of x's type whatever the precision within.
 class VggStream : public Module {
  public:
   VggStream(Build& build, std::int64_t in_channels, const VggOptions& options);
   Tensor forward(const Tensor& x);
 
  private:
+  DType inside_;
   std::deque<VggBlock> blocks_;
 };
 

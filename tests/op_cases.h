@@ -23,12 +23,22 @@ struct OpCase {
   /// Inputs are drawn from N(0, 1), or uniformly from [0.5, 2] where a function needs positive
   /// ones.
   bool positive = false;
+  /// How many of the last inputs are a channel's parameters: f32 where the others are bf16.
+  std::size_t parameters = 0;
+  /// Inputs and cotangent are numbers that this type holds too.
+  DType exact = DType::f32;
+  /// The call permits TF32. Its inputs and the cotangent are exact in bf16, and so in TF32, so that
+  /// the rows that use it are held to the same tolerance as the others.
+  bool tf32 = false;
 };
 
 std::vector<OpCase> op_cases();
 
-/// The case's inputs, the same numbers for every dtype (they are exact in f32) and device.
+/// The case's inputs, the same numbers for every dtype that holds them and every device.
 std::vector<Tensor> draw_inputs(const OpCase& c, DType dtype, Device device = {});
+
+/// The number that a case uses for a drawn `value`: the nearest that its `exact` type holds.
+double exact_in(const OpCase& c, double value);
 
 struct OpResult {
   Tensor y;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/device.h"
+#include "kernels/base/view.h"
 
 /// The row's operands and its scratch memory. All of it is filled with bytes that read as NaN, so
 /// that a row which counts on zeroed memory, or leaves a result out, is found out.
@@ -44,12 +45,25 @@ class RowMemory final : public duet::Workspace {
     return values;
   }
 
+  /// A copy on the device, room for a result like `host`, and the result's way back.
+  duet::ConstView put(duet::ConstView host) {
+    const duet::View to = make({const_cast<void*>(host.data), host.shape, host.dtype});
+    copy(to.data, host.data, bytes_of(to));
+    return to;
+  }
+  duet::View make(duet::View host) { return {allocate(bytes_of(host)), host.shape, host.dtype}; }
+  void get(duet::View device, duet::View host) { copy(host.data, device.data, bytes_of(host)); }
+
   /// For operands that a test holds as bytes.
   void copy(void* to, const void* from, std::size_t bytes) {
     if (bytes > 0) duet::check_device_call("copying", device_, api_.copy(stream_, to, from, bytes));
   }
 
  private:
+  static std::size_t bytes_of(const duet::View& view) {
+    return static_cast<std::size_t>(view.numel()) * duet::size_of(view.dtype);
+  }
+
   duet::Device device_;
   const duet::DeviceApi& api_;
   duet::Stream stream_;

@@ -13,12 +13,9 @@
 #include "kernels/base/view.h"
 #include "tests/test_workspace.h"
 
-namespace test {
+namespace duet::test {
 
-using duet::DType;
-using duet::Shape;
-
-/// A dense array of f32 or f64.
+/// A dense array of f32, f64 or bf16.
 class Array {
  public:
   /// Filled with NaN: what a row leaves out shows.
@@ -40,6 +37,8 @@ class Array {
     for (std::int64_t i = 0; i < shape_.numel(); ++i)
       if (dtype == DType::f32)
         a.data<float>()[i] = static_cast<float>(at(i));
+      else if (dtype == DType::bf16)
+        a.data<duet::bf16>()[i] = duet::bf16(static_cast<float>(at(i)));
       else
         a.data<double>()[i] = at(i);
     return a;
@@ -47,12 +46,18 @@ class Array {
 
   double at(std::int64_t i) const {
     const void* p = bytes_.data();
-    return dtype_ == DType::f32 ? static_cast<const float*>(p)[i]
-                                : static_cast<const double*>(p)[i];
+    if (dtype_ == DType::f32) return static_cast<const float*>(p)[i];
+    if (dtype_ == DType::bf16) return widen(static_cast<const duet::bf16*>(p)[i]);
+    return static_cast<const double*>(p)[i];
   }
   duet::View view() { return {bytes_.data(), shape_, dtype_}; }
   duet::ConstView view() const { return {bytes_.data(), shape_, dtype_}; }
   bool operator==(const Array& other) const { return bytes_ == other.bytes_; }
+
+  void make_positive() {
+    for (std::int64_t i = 0; i < shape_.numel(); ++i)
+      data<double>()[i] = std::abs(data<double>()[i]);
+  }
 
   double largest() const {
     double result = 0;
@@ -82,16 +87,21 @@ class Array {
   std::vector<unsigned char> bytes_;
 };
 
+/// Half the distance from 1 to the next number: 2^-p with p bits of significand.
 inline double unit_roundoff(DType dtype) {
-  return dtype == DType::f32 ? std::ldexp(1.0, -24) : std::ldexp(1.0, -53);
+  return dtype == DType::f32 ? 0x1p-24 : dtype == DType::bf16 ? 0x1p-8 : 0x1p-53;
 }
+inline constexpr double tf32_unit_roundoff = 0x1p-11;
 
 /// How far a sum of `length` products may be from the truth where its terms have random signs.
 /// Each of the `length` additions rounds a partial sum that is no larger than about the largest
 /// result, hence length · u · largest when all roundings conspire; they do not, and the 2 is for
-/// the products' own roundings.
+/// the products' own roundings. bf16 is added up in f32, and the result is rounded once.
 inline double sum_tolerance(std::int64_t length, DType dtype, const Array& truth) {
-  return 2.0 * static_cast<double>(length) * unit_roundoff(dtype) * truth.largest();
+  const bool bf16 = dtype == DType::bf16;
+  const double u = unit_roundoff(bf16 ? DType::f32 : dtype);
+  return (2.0 * static_cast<double>(length) * u + (bf16 ? unit_roundoff(dtype) : 0)) *
+         truth.largest();
 }
 
 /// House rule: our own rows give the same bits on any number of threads; a library may not.
@@ -109,4 +119,4 @@ class Threads {
   int before_;
 };
 
-}  // namespace test
+}  // namespace duet::test

@@ -308,7 +308,11 @@ const std::vector<Option>& options() {
        "capture the training step once and launch it as a graph (cuda, simt)",
        {}},
       {"run", "impl", &C::impl, "rows to run: OP=ROW,…, handwritten, library or ref", {}},
-      {"run", "precision", &C::precision, "arithmetic", {"f32"}},
+      {"run",
+       "precision",
+       &C::precision,
+       "what the network computes in",
+       {"f32", "f64", "tf32", "bf16"}},
   };
   return all;
 }

@@ -3,10 +3,37 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/data/label.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/linear/linear.h"
 
 namespace duet {
 
 using nlohmann::json;
+
+namespace {
+
+/// UsageError unless a row on the device's kind multiplies in `precision`. Rows that take f32
+/// anyhow do so also where TF32 is permitted.
+template <class Row>
+void require_rows(const RowList<Row>& rows, typename Row::Params call, Precision precision,
+                  Device device) {
+  if (precision == Precision::f32 || precision == Precision::f64) return;
+  std::string able;
+  for (const Row& row : rows.rows()) {
+    if (row.kind != RowKind::handwritten) continue;
+    call.tf32 = false;
+    const DType dtype = precision == Precision::bf16 ? DType::bf16 : DType::f32;
+    if (precision == Precision::tf32 && row.supports(call, dtype)) continue;
+    call.tf32 = true;
+    if (!row.supports(call, dtype)) continue;
+    if (row.device == device.type) return;
+    able += fmt::format("{}{}", able.empty() ? "" : ", ", row.name);
+  }
+  fail<UsageError>("--precision {}: no row of {} on {} multiplies so; {} does",
+                   to_string(precision), rows.op(), to_string(device.type), able);
+}
+
+}  // namespace
 
 Streams streams_of(const Config& config) {
   if (config.stream == "face") return Streams::face;
@@ -44,6 +71,17 @@ TwoStreamOptions network_of(const Config& config) {
   network.head = config.head;
   network.head_dropout = config.dropout;
   return network;
+}
+
+Precision precision_of(const Config& config, Device device) {
+  for (const Precision precision :
+       {Precision::f32, Precision::f64, Precision::tf32, Precision::bf16})
+    if (config.precision == to_string(precision)) {
+      require_rows(conv2d_rows(), {1, 8, 8, 8, 8, 3, 3}, precision, device);
+      require_rows(linear_rows(), {8, 8, 8}, precision, device);
+      return precision;
+    }
+  fail<UsageError>("--precision: '{}' is not known", config.precision);
 }
 
 std::map<std::string, std::string> to_metadata(const ModelDescription& d) {

@@ -34,5 +34,7 @@ ModelDescription from_metadata(const std::map<std::string, std::string>& metadat
 FrontEnd front_end_of(const Config& config);
 TwoStreamOptions network_of(const Config& config);
 Streams streams_of(const Config& config);
+/// UsageError where the device has no rows for it.
+Precision precision_of(const Config& config, Device device);
 
 }  // namespace duet

@@ -14,8 +14,9 @@ void face_pixels(const Picture& picture, std::int64_t size, std::span<float> out
   std::copy_n(resized.data<float>(), resized.numel(), out.begin());
 }
 
-Model::Model(const Config& config, Device device)
-    : Model(config, Build{DType::f32, device, random_}) {}
+Model::Model(const Config& config, Device device, Precision precision)
+    : Model(config, Build{precision == Precision::f64 ? DType::f64 : DType::f32, device, random_,
+                          precision}) {}
 
 Model::Model(const Config& config, Build build)
     : device_(build.device),
@@ -29,10 +30,11 @@ Model::Model(const Config& config, Build build)
                                std::vector<double>(front_end_.channels(), 1)};
 }
 
-std::unique_ptr<Model> Model::load(const std::filesystem::path& path, Device device) {
+std::unique_ptr<Model> Model::load(const std::filesystem::path& path, Device device,
+                                   Precision precision) {
   const Safetensors file = read_safetensors(path);
   const ModelDescription description = from_metadata(file.metadata, path.string());
-  auto model = std::make_unique<Model>(description.config, device);
+  auto model = std::make_unique<Model>(description.config, device, precision);
   model->description = description;
   model->network_.load_state(file.tensors, path.string());
   return model;

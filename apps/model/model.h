@@ -29,10 +29,11 @@ struct Inputs {
 class Model {
  public:
   /// A new network on a device, its weights drawn under the configuration's seed.
-  explicit Model(const Config& config, Device device = {});
+  explicit Model(const Config& config, Device device = {}, Precision precision = Precision::f32);
 
-  /// The model of a file that `save` wrote.
-  static std::unique_ptr<Model> load(const std::filesystem::path& path, Device device = {});
+  /// The model of a file that `save` wrote, which need not have been trained in `precision`.
+  static std::unique_ptr<Model> load(const std::filesystem::path& path, Device device = {},
+                                     Precision precision = Precision::f32);
   /// The network's tensors, and others of the caller's, with the description as metadata.
   void save(const std::filesystem::path& path, std::map<std::string, Tensor> others = {},
             std::map<std::string, std::string> other_metadata = {}) const;

@@ -53,15 +53,6 @@ WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair
   return a;
 }
 
-/// Makes `tensor` hold n default ones.
-template <class Augmentation>
-Augmentation* structs(Tensor& tensor, std::int64_t n) {
-  tensor = Tensor::zeros({n, sizeof(Augmentation)}, DType::u8);
-  auto* all = static_cast<Augmentation*>(tensor.view().data);
-  std::uninitialized_fill_n(all, n, Augmentation{});
-  return all;
-}
-
 }  // namespace
 
 RawInputs augmented(const Batch& batch, std::uint64_t seed) {
@@ -145,12 +136,8 @@ Batch Batches::read(std::int64_t index) const {
   batch.labels = Tensor::empty({n}, DType::i32);
   if (plan_.faces) batch.raw.faces = Tensor::empty({n, size, size, 3});
   if (plan_.voices) batch.raw.waves = Tensor::empty({n, samples});
-  ImageAugmentation* faces = nullptr;
-  WaveAugmentation* voices = nullptr;
-  if (plan_.faces && plan_.augment_faces)
-    faces = structs<ImageAugmentation>(batch.face_augmentations, n);
-  if (plan_.voices && plan_.augment_voices)
-    voices = structs<WaveAugmentation>(batch.voice_augmentations, n);
+  std::vector<ImageAugmentation> faces;
+  std::vector<WaveAugmentation> voices;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::size_t at = plan_.order[begin + i];
     const Pair& pair = (*plan_.pairs)[at];
@@ -160,14 +147,18 @@ Batch Batches::read(std::int64_t index) const {
       const Samples::Values pixels = samples_.face(pair.face);
       std::copy(pixels->begin(), pixels->end(),
                 batch.raw.faces.data<float>() + i * size * size * 3);
-      if (faces) faces[i] = draw_face_augmentation(plan_, at, size);
+      if (plan_.augment_faces) faces.push_back(draw_face_augmentation(plan_, at, size));
     }
     if (plan_.voices) {
       const Samples::Values clip = samples_.voice(pair.voice);
       std::copy(clip->begin(), clip->end(), batch.raw.waves.data<float>() + i * samples);
-      if (voices && pair.augment > 0) voices[i] = draw_voice_augmentation(plan_, at, samples);
+      if (plan_.augment_voices)
+        voices.push_back(pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples)
+                                          : WaveAugmentation{});
     }
   }
+  if (!faces.empty()) batch.face_augmentations = augmentation_tensor(faces);
+  if (!voices.empty()) batch.voice_augmentations = augmentation_tensor(voices);
   if (plan_.device == Device{}) {
     batch.raw = augmented(batch, plan_.seed);
     batch.face_augmentations = batch.voice_augmentations = {};

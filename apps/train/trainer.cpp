@@ -46,6 +46,7 @@ void request_stop() { stop_requested = true; }
 
 Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress& progress)
     : config_(config), folder_(std::move(folder)), progress_(progress) {
+  const Precision precision = precision_of(config_, device);
   pairs_ = run_pairs(config_, folder_, progress_);
   if (config_.pairing == "per-epoch" && config_.stream == "both")
     training_voices_ = run_training_voices(config_, folder_);
@@ -53,7 +54,7 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
     progress_.line(fmt::format("{:5} {} pairs: {}", split, pairs_of_split(pairs_, split).size(),
                                class_counts(pairs_, split)));
 
-  model_ = std::make_unique<Model>(config_, device);
+  model_ = std::make_unique<Model>(config_, device, precision);
   model_->description.split_fingerprint = split_fingerprint(pairs_);
   samples_ = std::make_unique<Samples>(config_.size, model_->front_end(),
                                        static_cast<std::size_t>(config_.cache_mb) << 20);
@@ -352,7 +353,8 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
 }
 
 void Trainer::evaluate_best() {
-  const std::unique_ptr<Model> best = Model::load(folder_.model(), model_->device());
+  const std::unique_ptr<Model> best =
+      Model::load(folder_.model(), model_->device(), precision_of(config_, model_->device()));
   const Evaluation test = evaluate(*best, *samples_, pairs_, pairs_of_split(pairs_, "test"),
                                    static_cast<int>(config_.workers));
   write_file_atomically(folder_.evaluation(), to_json(test, "test", config_.stream,

@@ -31,8 +31,8 @@ struct BatchNormFunction {
     const auto& [params, row] = context.stored<BatchNormCall>();
     const Tensor &x = context.saved(0), &weight = context.saved(1);
     const Tensor grad_x = Tensor::empty(x.shape(), x.dtype(), x.device());
-    const Tensor grad_weight = Tensor::empty(weight.shape(), x.dtype(), x.device());
-    const Tensor grad_bias = Tensor::empty(weight.shape(), x.dtype(), x.device());
+    const Tensor grad_weight = Tensor::empty(weight.shape(), weight.dtype(), x.device());
+    const Tensor grad_bias = Tensor::empty(weight.shape(), weight.dtype(), x.device());
     OpExec exec(*row, x.device());
     row->backward(exec, params, x, grad_y, weight, context.saved(2), context.saved(3), grad_x,
                   grad_weight, grad_bias);
@@ -57,7 +57,10 @@ void check_batchnorm_arguments(const char* op, const Tensor& x, const Tensor& we
   for (const Tensor* t : {&weight, &bias, &mean, &var})
     require(t->shape() == Shape{channels}, "[{}] x has {} channels, a parameter has shape {}", op,
             channels, to_string(t->shape()));
-  require_same_kind(op, "weight", x, weight);
+  require(weight.dtype() == wide(x.dtype()) && weight.device() == x.device(),
+          "[{}] x is {} on {}, which takes weights in {} there, not {} on {}", op,
+          to_string(x.dtype()), to_string(x.device().type), to_string(wide(x.dtype())),
+          to_string(weight.dtype()), to_string(weight.device().type));
   require(!training || x.numel() / channels > 1,
           "[{}] one value a channel has no variance: x has shape {}", op, to_string(x.shape()));
 }

@@ -31,7 +31,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dO
   require_same_kind("conv2d", "weight", x, weight);
   const Conv2dParams params{x.dim(0),         x.dim(1),      x.dim(2),      x.dim(3),
                             weight.dim(0),    weight.dim(1), weight.dim(2), options.stride_h,
-                            options.stride_w, options.pad_h, options.pad_w};
+                            options.stride_w, options.pad_h, options.pad_w, options.relu,
+                            options.tf32};
   require(params.h + 2 * params.pad_h >= params.kernel_h &&
               params.w + 2 * params.pad_w >= params.kernel_w,
           "[conv2d] kernel {}×{} is larger than the padded image {}×{}", params.kernel_h,

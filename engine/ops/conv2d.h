@@ -5,10 +5,14 @@ namespace duet {
 
 struct Conv2dOptions {
   std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
+  /// Whether a ReLU follows.
+  bool relu = false;
+  /// Whether f32 operands may be rounded to TF32 on the way into a product.
+  bool tf32 = false;
 };
 
 /// x (N, H, W, I), weight (O, kH, kW, I), bias (O) or undefined → (N, H', W', O), H' = (H + 2·pad −
-/// kH)/stride + 1. kernels/conv2d/conv2d.h has the formula.
+/// kH)/stride + 1. kernels/conv2d/conv2d.h has the formula. All are of one dtype.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options);
 
 }  // namespace duet

@@ -15,7 +15,7 @@ struct LinearOp {
 
 }  // namespace
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, LinearOptions options) {
   require(x.shape().rank() == 2 && weight.shape().rank() == 2,
           "[linear] x is (N, I) and weight (O, I), these have shapes {} and {}",
           to_string(x.shape()), to_string(weight.shape()));
@@ -25,8 +25,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
           "[linear] bias has shape {}, weight has {} outputs",
           to_string(bias ? bias.shape() : Shape{}), weight.dim(0));
   require_same_kind("linear", "weight", x, weight);
-  return apply<WeightedFunction<LinearOp>>(x, weight, bias,
-                                           LinearParams{x.dim(0), x.dim(1), weight.dim(0)});
+  return apply<WeightedFunction<LinearOp>>(
+      x, weight, bias, LinearParams{x.dim(0), x.dim(1), weight.dim(0), options.relu, options.tf32});
 }
 
 }  // namespace duet

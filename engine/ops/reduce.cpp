@@ -40,8 +40,8 @@ Tensor reduce(ReduceOp op, const Tensor& x, int dimension) {
   const int rank = x.shape().rank(), d = dimension < 0 ? dimension + rank : dimension;
   require(d >= 0 && d < rank, "[{}] dimension {} of shape {}", to_string(op), dimension,
           to_string(x.shape()));
-  require(x.dim(d) > 0, "[{}] no elements along dimension {} of shape {}", to_string(op), d,
-          to_string(x.shape()));
+  require(op == ReduceOp::sum || x.dim(d) > 0, "[{}] no elements along dimension {} of shape {}",
+          to_string(op), d, to_string(x.shape()));
   ReduceParams params{op, 1, x.dim(d), 1};
   std::vector<std::int64_t> kept;
   for (int i = 0; i < rank; ++i) {

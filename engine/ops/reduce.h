@@ -5,7 +5,8 @@
 
 namespace duet {
 
-/// Over one dimension (negative: from the back), which disappears.
+/// Over one dimension (negative: from the back), which disappears. The sum of nothing is 0; mean
+/// and max need an element.
 Tensor sum(const Tensor& x, int dimension);
 Tensor mean(const Tensor& x, int dimension);
 Tensor max(const Tensor& x, int dimension);

@@ -9,6 +9,7 @@ namespace {
 struct SoftmaxCrossEntropyCall {
   SoftmaxCrossEntropyParams params;
   const SoftmaxCrossEntropyRow* row;
+  DType dtype;  ///< of the logits
 };
 
 struct SoftmaxCrossEntropyFunction {
@@ -17,20 +18,20 @@ struct SoftmaxCrossEntropyFunction {
   static Tensor forward(Context& context, const Tensor& logits, const Tensor& labels,
                         const Tensor& class_weights, const SoftmaxCrossEntropyParams& params) {
     const SoftmaxCrossEntropyRow& row = select_row(softmax_cross_entropy_rows(), params, logits);
-    Tensor loss = Tensor::empty({}, logits.dtype(), logits.device());
-    const Tensor probabilities = Tensor::empty(logits.shape(), logits.dtype(), logits.device());
+    const DType kept = wide(logits.dtype());
+    Tensor loss = Tensor::empty({}, kept, logits.device());
+    const Tensor probabilities = Tensor::empty(logits.shape(), kept, logits.device());
     OpExec exec(row, logits.device());
     row.forward(exec, params, logits, labels, class_weights.view(), loss, probabilities);
     context.save({probabilities, labels, class_weights});
-    context.store(SoftmaxCrossEntropyCall{params, &row});
+    context.store(SoftmaxCrossEntropyCall{params, &row, logits.dtype()});
     return loss;
   }
 
   static Gradients backward(Context& context, const Tensor& grad_loss) {
-    const auto& [params, row] = context.stored<SoftmaxCrossEntropyCall>();
+    const auto& [params, row, dtype] = context.stored<SoftmaxCrossEntropyCall>();
     const Tensor& probabilities = context.saved(0);
-    const Tensor grad =
-        Tensor::empty(probabilities.shape(), probabilities.dtype(), probabilities.device());
+    const Tensor grad = Tensor::empty(probabilities.shape(), dtype, probabilities.device());
     OpExec exec(*row, grad.device());
     row->backward(exec, params, probabilities, context.saved(1), context.saved(2).view(), grad_loss,
                   grad);

@@ -1,9 +1,11 @@
 #pragma once
 /// Ops of an input, a weight and perhaps a bias whose rows have the same three functions:
-/// convolution and linear layers.
+/// convolution and linear layers. Where forward ends in a ReLU, its row's backward turns the
+/// gradient of y into that of the sums.
 
 #include "engine/ops/reduce.h"
 #include "engine/ops/run.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
 
@@ -26,15 +28,24 @@ struct WeightedFunction {
     Tensor y = Tensor::empty(Op::y_shape(params), x.dtype(), x.device());
     OpExec exec(row, x.device());
     row.forward(exec, params, x, weight, bias.view(), y);
-    context.save({x, weight});
+    context.save({x, weight, params.relu ? y : Tensor()});
     context.store(Call{params, &row});
     return y;
   }
 
-  static Gradients backward(Context& context, const Tensor& grad_y) {
+  static Gradients backward(Context& context, const Tensor& grad_result) {
     const auto& [params, row] = context.template stored<Call>();
-    const Tensor &x = context.saved(0), &weight = context.saved(1);
+    const Tensor &x = context.saved(0), &weight = context.saved(1), &y = context.saved(2);
     Gradients gradients(3);
+    Tensor grad_y = grad_result;
+    if (params.relu) {
+      grad_y = Tensor::empty(y.shape(), y.dtype(), y.device());
+      const ReluParams elements{y.numel()};
+      const ReluRow& relu = select_row(relu_rows(), elements, y);
+      OpExec exec(relu, x.device());
+      relu.backward(exec, elements, y, grad_result, grad_y);
+    }
+    if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
     OpExec exec(*row, x.device());
     if (context.needs_grad(0)) {
       gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
@@ -44,7 +55,6 @@ struct WeightedFunction {
       gradients[1] = Tensor::empty(weight.shape(), x.dtype(), x.device());
       row->backward_weights(exec, params, x, grad_y, gradients[1]);
     }
-    if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
     return gradients;
   }
 };

@@ -38,14 +38,27 @@ inline AdamRates rates_of(const AdamParams& p) {
 }
 std::string describe(const AdamParams& p);
 
-/// One parameter and its state, all of one shape and dtype.
+/// One parameter and its state, all of one shape and dtype, but for what is bf16.
 struct AdamSlot {
   View weight;
-  ConstView grad;
+  ConstView grad;  ///< may be bf16
   View m, v;
   /// What the penalty adds to the gradient, per unit of weight: 2λ for λ·Σw², 0 where none applies.
   double l2_gradient = 0;
+  /// bf16, or absent: the new weights once more, rounded.
+  View copy = {};
 };
+
+/// Calls `f` with zeros of the element types of a slot's weight and of its gradient.
+template <class F>
+void dispatch_slot(const AdamSlot& slot, F&& f) {
+  dispatch_floating(slot.weight.dtype, [&](auto zero) {
+    if (slot.grad.dtype == DType::bf16)
+      f(zero, bf16{});
+    else
+      f(zero, zero);
+  });
+}
 
 struct AdamRow : RowInfo {
   using Params = AdamParams;

@@ -7,16 +7,17 @@
 namespace duet {
 namespace {
 
-constexpr int block_threads = 256, packs_per_thread = 2;
+constexpr int block_threads = 256, packets_per_thread = 2;
 
 template <class T>
 struct Slot {
   T* weight;
-  const T* grad;
+  const void* grad;
   T *m, *v;
+  bf16* copy;
   std::int64_t count;
   unsigned first_block;
-  bool packs;  ///< whether all four arrays can be accessed by packs
+  bool grad_is_bf16;
   T l2;
 };
 
@@ -33,7 +34,7 @@ __device__ __forceinline__ bool refuses(const double* grad_square) {
 }
 
 template <class T>
-constexpr int block_elements = block_threads* packs_per_thread* simt::Pack<T>::count;
+constexpr int block_elements = block_threads* packets_per_thread* simt::packet_width<T>;
 
 template <class T>
 __device__ __forceinline__ void update(const Rule<T>& rule, T l2, T grad, T& weight, T& m, T& v) {
@@ -43,11 +44,32 @@ __device__ __forceinline__ void update(const Rule<T>& rule, T l2, T grad, T& wei
   weight -= rule.rate * m / (std::sqrt(v) * rule.scale + rule.eps);
 }
 
+/// Of a gradient that is stored as G.
+template <class T, class G>
+__device__ __forceinline__ void update_packet(const Rule<T>& rule, const Slot<T>& slot, const G* g,
+                                              std::int64_t i) {
+  constexpr int width = simt::packet_width<T>;
+  const auto grad = simt::load<width>(g, i, slot.count);
+  auto weight = simt::load<width>(slot.weight, i, slot.count);
+  auto m = simt::load<width>(slot.m, i, slot.count), v = simt::load<width>(slot.v, i, slot.count);
+#pragma unroll
+  for (int j = 0; j < width; ++j)
+    update<T>(rule, slot.l2, grad.at[j], weight.at[j], m.at[j], v.at[j]);
+  simt::store<width>(slot.weight, i, slot.count, weight);
+  simt::store<width>(slot.m, i, slot.count, m);
+  simt::store<width>(slot.v, i, slot.count, v);
+  if (!slot.copy) return;
+  simt::Packet<float, width> rounded;
+#pragma unroll
+  for (int j = 0; j < width; ++j) rounded.at[j] = static_cast<float>(weight.at[j]);
+  simt::store<width>(slot.copy, i, slot.count, rounded);
+}
+
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     step(Rule<T> rule, const AdamRates* rates, const double* grad_square, const Slot<T>* slots,
          int slot_count) {
-  constexpr int width = simt::Pack<T>::count;
+  constexpr int width = simt::packet_width<T>;
   if (refuses(grad_square)) return;
   if (rates) {
     rule.rate = static_cast<T>(rates->rate);
@@ -56,23 +78,13 @@ __global__ void __launch_bounds__(block_threads)
   const Slot<T> slot = simt::entry_of_block(slots, slot_count);
   const std::int64_t begin = std::int64_t{blockIdx.x - slot.first_block} * block_elements<T>;
 #pragma unroll
-  for (int k = 0; k < packs_per_thread; ++k) {
+  for (int k = 0; k < packets_per_thread; ++k) {
     const std::int64_t i =
         begin + (k * block_threads + static_cast<int>(threadIdx.x)) * std::int64_t{width};
-    if (slot.packs && i + width <= slot.count) {
-      const simt::Pack<T> grad = simt::load_pack(slot.grad + i);
-      simt::Pack<T> weight = simt::load_pack(slot.weight + i), m = simt::load_pack(slot.m + i),
-                    v = simt::load_pack(slot.v + i);
-#pragma unroll
-      for (int j = 0; j < width; ++j)
-        update(rule, slot.l2, grad.at[j], weight.at[j], m.at[j], v.at[j]);
-      simt::store_pack(slot.weight + i, weight);
-      simt::store_pack(slot.m + i, m);
-      simt::store_pack(slot.v + i, v);
-    } else {
-      for (std::int64_t j = i; j < i + width && j < slot.count; ++j)
-        update(rule, slot.l2, slot.grad[j], slot.weight[j], slot.m[j], slot.v[j]);
-    }
+    if (slot.grad_is_bf16)
+      update_packet(rule, slot, static_cast<const bf16*>(slot.grad), i);
+    else
+      update_packet(rule, slot, static_cast<const T*>(slot.grad), i);
   }
 }
 
@@ -84,17 +96,20 @@ void step_all(Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) 
   for (const AdamSlot& s : slots) {
     const std::int64_t count = s.weight.numel();
     if (count == 0) continue;
-    const Slot<T> slot{s.weight.as<T>(),
-                       s.grad.as<T>(),
-                       s.m.as<T>(),
-                       s.v.as<T>(),
-                       count,
-                       blocks,
-                       simt::takes_packs(s.weight.data) && simt::takes_packs(s.grad.data) &&
-                           simt::takes_packs(s.m.data) && simt::takes_packs(s.v.data),
-                       static_cast<T>(s.l2_gradient)};
+    Slot<T> slot{.weight = s.weight.as<T>(),
+                 .m = s.m.as<T>(),
+                 .v = s.v.as<T>(),
+                 .copy = s.copy.as<bf16>(),
+                 .count = count,
+                 .first_block = blocks,
+                 .grad_is_bf16 = s.grad.dtype == DType::bf16,
+                 .l2 = static_cast<T>(s.l2_gradient)};
+    if (slot.grad_is_bf16)
+      slot.grad = s.grad.as<bf16>();
+    else
+      slot.grad = s.grad.as<T>();
     table.push_back(slot);
-    blocks += static_cast<unsigned>((count + block_elements<T> - 1) / block_elements<T>);
+    blocks += simt::blocks_for(count, block_elements<T>);
   }
   if (table.empty()) return;
   const AdamRates rates = rates_of(p);

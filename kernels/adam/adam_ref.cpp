@@ -11,15 +11,18 @@ extern const AdamRow adam_ref = {
       if (p.grad_square && !std::isfinite(*p.grad_square)) return;
       const AdamRates rates = p.rates ? *p.rates : rates_of(p);
       for (const AdamSlot& slot : slots)
-        dispatch_floating(slot.weight.dtype, [&](auto zero) {
+        dispatch_slot(slot, [&](auto zero, auto grad_zero) {
           using T = decltype(zero);
+          const auto* grad = slot.grad.as<decltype(grad_zero)>();
+          bf16* copy = slot.copy.as<bf16>();
           T *weight = slot.weight.as<T>(), *m = slot.m.as<T>(), *v = slot.v.as<T>();
           for (std::int64_t i = 0; i < slot.weight.numel(); ++i) {
-            const double g = slot.grad.as<T>()[i] + slot.l2_gradient * weight[i];
+            const double g = widen(grad[i]) + slot.l2_gradient * weight[i];
             m[i] = static_cast<T>(p.beta1 * m[i] + (1 - p.beta1) * g);
             v[i] = static_cast<T>(p.beta2 * v[i] + (1 - p.beta2) * g * g);
             weight[i] = static_cast<T>(weight[i] -
                                        rates.rate * m[i] / (std::sqrt(v[i]) * rates.scale + p.eps));
+            if (copy) copy[i] = bf16(static_cast<float>(weight[i]));
           }
         });
     },

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "kernels/base/bf16.h"
 #include "kernels/base/error.h"
@@ -35,6 +36,12 @@ constexpr const char* to_string(DType dtype) {
 
 /// The types that sums are carried in; bf16 is none of them.
 constexpr bool is_floating(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
+/// The types of real numbers, bf16 too.
+constexpr bool is_real(DType dtype) { return is_floating(dtype) || dtype == DType::bf16; }
+
+/// The type that elements are computed with, and their sums and statistics kept in: f32 for bf16,
+/// else their own (`Wide<T>`).
+constexpr DType wide(DType dtype) { return dtype == DType::bf16 ? DType::f32 : dtype; }
 
 /// The DType of a C++ element type: `dtype_of<float> == DType::f32`.
 template <class T>
@@ -60,6 +67,13 @@ decltype(auto) dispatch_floating(DType dtype, F&& f) {
   if (dtype == DType::f32) return f(float{});
   if (dtype == DType::f64) return f(double{});
   fail("[dtype] a floating type is needed, got {}", to_string(dtype));
+}
+
+/// The same for kernels that store real numbers of any type, and compute with `Wide<T>`.
+template <class F>
+decltype(auto) dispatch_real(DType dtype, F&& f) {
+  if (dtype == DType::bf16) return f(bf16{});
+  return dispatch_floating(dtype, std::forward<F>(f));
 }
 
 }  // namespace duet

@@ -51,6 +51,11 @@ Support any_floating(DType dtype) {
   return Support::no(fmt::format("takes f32 and f64, not {}", to_string(dtype)));
 }
 
+Support any_real(DType dtype) {
+  if (is_real(dtype)) return Support::yes();
+  return Support::no(fmt::format("takes f32, f64 and bf16, not {}", to_string(dtype)));
+}
+
 Impl Impl::parse(std::string_view text) {
   Impl impl;
   while (!text.empty()) {

@@ -35,6 +35,8 @@ struct Support {
 Support only(DType supported, DType dtype);
 /// For rows written as templates over float and double.
 Support any_floating(DType dtype);
+/// For rows that also store bf16, and compute it in f32.
+Support any_real(DType dtype);
 
 /// What every row says of itself. An op's row type derives from it and adds
 ///   `Support (*supports)(const Params&, DType)` and its functions, forward and backward together.

@@ -3,6 +3,9 @@
 namespace duet {
 
 extern const BatchNormRow batchnorm_cuda;
+#if DUET_HAVE_CUDNN
+extern const BatchNormRow batchnorm_cudnn;
+#endif
 #if !DUET_CUDA_PLUGIN
 extern const BatchNormRow batchnorm_cpu, batchnorm_ref;
 #endif
@@ -10,6 +13,9 @@ extern const BatchNormRow batchnorm_cpu, batchnorm_ref;
 RowList<BatchNormRow>& batchnorm_rows() {
   static RowList<BatchNormRow> rows("batchnorm", {
     batchnorm_cuda,
+#if DUET_HAVE_CUDNN
+        batchnorm_cudnn,
+#endif
 #if !DUET_CUDA_PLUGIN
         batchnorm_cpu, batchnorm_ref,
 #endif

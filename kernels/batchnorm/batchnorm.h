@@ -7,6 +7,8 @@
 /// In training, mean and var are the batch's own (var biased, as PyTorch normalises with); in
 /// inference they are given. Running statistics, where training passes them, move by `momentum`
 /// towards the batch's mean and its unbiased variance.
+///
+/// Where x, y and their gradients are bf16, everything that belongs to a channel is f32.
 
 #include "kernels/base/exec.h"
 #include "kernels/base/host_device.h"

@@ -7,17 +7,18 @@ using namespace batchnorm_parts;
 
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    normalise(std::int64_t rows, int channels, double eps, const T* x, const T* weight,
-              const T* bias, const T* mean, const T* var, T* y) {
+    normalise(BatchNormParams p, const T* x, const Wide<T>* weight, const Wide<T>* bias,
+              const Wide<T>* mean, const Wide<T>* var, T* y) {
+  const int channels = static_cast<int>(p.channels);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
-  T scale[width];
+  Wide<T> scale[width];
 #pragma unroll
   for (int v = 0; v < width; ++v)
-    scale[v] = weight[channel + v] / std::sqrt(var[channel + v] + static_cast<T>(eps));
+    scale[v] = weight[channel + v] * inverse_deviation(p, var[channel + v]);
   const auto center = simt::load<width>(mean + channel), offset = simt::load<width>(bias + channel);
   std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
-  for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) {
+  for (int k = 0; k < rows_per_thread && row < p.rows; ++k, row += blockDim.y) {
     auto value = simt::load<width>(x + row * channels + channel);
 #pragma unroll
     for (int v = 0; v < width; ++v)
@@ -29,10 +30,11 @@ __global__ void __launch_bounds__(block_threads)
 /// Σ g and Σ g·(x − mean).
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    backward_sums(std::int64_t rows, int channels, const T* x, const T* grad_y, const T* mean,
+    backward_sums(std::int64_t rows, int channels, const T* x, const T* grad_y, const Wide<T>* mean,
                   double* partial) {
-  sum_columns<T, width>(rows, channels, partial,
-                        [=](std::int64_t row, int channel, T* sum, T* dot) {
+  using W = Wide<T>;
+  sum_columns<W, width>(rows, channels, partial,
+                        [=](std::int64_t row, int channel, W* sum, W* dot) {
                           const auto value = simt::load<width>(x + row * channels + channel);
                           const auto g = simt::load<width>(grad_y + row * channels + channel);
                           const auto center = simt::load<width>(mean + channel);
@@ -46,12 +48,13 @@ __global__ void __launch_bounds__(block_threads)
 
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    input_gradient(BatchNormParams p, const T* x, const T* grad_y, const T* weight, const T* mean,
-                   const T* var, const T* grad_weight, const T* grad_bias, T* grad_x) {
+    input_gradient(BatchNormParams p, const T* x, const T* grad_y, const Wide<T>* weight,
+                   const Wide<T>* mean, const Wide<T>* var, const Wide<T>* grad_weight,
+                   const Wide<T>* grad_bias, T* grad_x) {
   const int channels = static_cast<int>(p.channels);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
-  InputGradient<T> gradient[width];
+  InputGradient<Wide<T>> gradient[width];
 #pragma unroll
   for (int v = 0; v < width; ++v)
     gradient[v] = {p,           channel + v, weight, mean, inverse_deviation(p, var[channel + v]),
@@ -68,8 +71,9 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 template <class T>
-void forward(Exec& exec, const BatchNormParams& p, const T* x, const T* weight, const T* bias,
-             T* mean, T* var, T* running_mean, T* running_var, T* y) {
+void forward(Exec& exec, const BatchNormParams& p, const T* x, const Wide<T>* weight,
+             const Wide<T>* bias, Wide<T>* mean, Wide<T>* var, Wide<T>* running_mean,
+             Wide<T>* running_var, T* y) {
   simt::with_row_packets(
       p.channels,
       [&](auto packet_width) {
@@ -77,15 +81,16 @@ void forward(Exec& exec, const BatchNormParams& p, const T* x, const T* weight, 
         if (p.training)
           batch_statistics<T, width>(exec, p, x, mean, var, running_mean, running_var);
         const Layout layout(p.rows, p.channels, width);
-        simt::launch(exec.stream, normalise<T, width>, layout.grid, layout.block, 0, p.rows,
-                     static_cast<int>(p.channels), p.eps, x, weight, bias, mean, var, y);
+        simt::launch(exec.stream, normalise<T, width>, layout.grid, layout.block, 0, p, x, weight,
+                     bias, mean, var, y);
       },
       x, bias, mean, y);
 }
 
 template <class T>
-void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y, const T* weight,
-              const T* mean, const T* var, T* grad_x, T* grad_weight, T* grad_bias) {
+void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
+              const Wide<T>* weight, const Wide<T>* mean, const Wide<T>* var, T* grad_x,
+              Wide<T>* grad_weight, Wide<T>* grad_bias) {
   simt::with_row_packets(
       p.channels,
       [&](auto packet_width) {
@@ -94,8 +99,9 @@ void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
         double* partial = layout.allocate_partial(exec, p.channels);
         simt::launch(exec.stream, backward_sums<T, width>, layout.grid, layout.block, 0, p.rows,
                      static_cast<int>(p.channels), x, grad_y, mean, partial);
-        simt::launch(exec.stream, parameter_gradients<T>, layout.merge_grid, dim3(merge_x, merge_y),
-                     0, p, layout.chunks(), partial, var, grad_weight, grad_bias);
+        simt::launch(exec.stream, parameter_gradients<Wide<T>>, layout.merge_grid,
+                     dim3(merge_x, merge_y), 0, p, layout.chunks(), partial, var, grad_weight,
+                     grad_bias);
         simt::launch(exec.stream, input_gradient<T, width>, layout.grid, layout.block, 0, p, x,
                      grad_y, weight, mean, var, grad_weight, grad_bias, grad_x);
       },
@@ -106,21 +112,23 @@ void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
 
 extern const BatchNormRow batchnorm_cuda = {
     {SIMT_ROW("columns"), RowKind::handwritten, simt::device_type},
-    [](const BatchNormParams&, DType dtype) { return any_floating(dtype); },
+    [](const BatchNormParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView weight, ConstView bias,
        View mean, View var, View running_mean, View running_var, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(exec, p, x.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(), var.as<T>(),
-                   running_mean.as<T>(), running_var.as<T>(), y.as<T>());
+        using W = Wide<T>;
+        forward<T>(exec, p, x.as<T>(), weight.as<W>(), bias.as<W>(), mean.as<W>(), var.as<W>(),
+                   running_mean.as<W>(), running_var.as<W>(), y.as<T>());
       });
     },
     [](Exec& exec, const BatchNormParams& p, ConstView x, ConstView grad_y, ConstView weight,
        ConstView mean, ConstView var, View grad_x, View grad_weight, View grad_bias) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<T>(), mean.as<T>(), var.as<T>(),
-                    grad_x.as<T>(), grad_weight.as<T>(), grad_bias.as<T>());
+        using W = Wide<T>;
+        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<W>(), mean.as<W>(), var.as<W>(),
+                    grad_x.as<T>(), grad_weight.as<W>(), grad_bias.as<W>());
       });
     },
 };

@@ -6,7 +6,6 @@
 #include <bit>
 
 #include "kernels/batchnorm/batchnorm.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet::batchnorm_parts {
@@ -80,13 +79,14 @@ __device__ void merge(int chunks, int channels, const double* partial, Finish fi
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
     forward_sums(std::int64_t rows, int channels, const T* x, double* partial) {
-  sum_columns<T, width>(rows, channels, partial,
-                        [=](std::int64_t row, int channel, T* sum, T* squares) {
+  using W = Wide<T>;
+  sum_columns<W, width>(rows, channels, partial,
+                        [=](std::int64_t row, int channel, W* sum, W* squares) {
                           const auto value = simt::load<width>(x + row * channels + channel);
                           const auto shift = simt::load<width>(x + channel);
 #pragma unroll
                           for (int v = 0; v < width; ++v) {
-                            const T d = value.at[v] - shift.at[v];
+                            const W d = value.at[v] - shift.at[v];
                             sum[v] += d;
                             squares[v] += d * d;
                           }
@@ -95,12 +95,14 @@ __global__ void __launch_bounds__(block_threads)
 
 template <class T>
 __global__ void statistics(BatchNormParams p, int chunks, const double* partial, const T* x,
-                           T* mean, T* var, T* running_mean, T* running_var) {
+                           Wide<T>* mean, Wide<T>* var, Wide<T>* running_mean,
+                           Wide<T>* running_var) {
+  using W = Wide<T>;
   merge(chunks, static_cast<int>(p.channels), partial, [=](int c, double sum, double squares) {
     const double shifted = sum / p.rows, variance = squares / p.rows - shifted * shifted;
-    mean[c] = static_cast<T>(x[c] + shifted);
-    var[c] = static_cast<T>(variance < 0 ? 0 : variance);
-    RunningStatistics<T>{running_mean, running_var}.follow(p, c, mean[c], var[c]);
+    mean[c] = static_cast<W>(widen(x[c]) + shifted);
+    var[c] = static_cast<W>(variance < 0 ? 0 : variance);
+    RunningStatistics<W>{running_mean, running_var}.follow(p, c, mean[c], var[c]);
   });
 }
 
@@ -135,8 +137,8 @@ struct Layout {
 
 /// Writes the batch's mean and variance, and moves the running ones.
 template <class T, int width>
-void batch_statistics(Exec& exec, const BatchNormParams& p, const T* x, T* mean, T* var,
-                      T* running_mean, T* running_var) {
+void batch_statistics(Exec& exec, const BatchNormParams& p, const T* x, Wide<T>* mean, Wide<T>* var,
+                      Wide<T>* running_mean, Wide<T>* running_var) {
   const Layout layout(p.rows, p.channels, width);
   double* partial = layout.allocate_partial(exec, p.channels);
   simt::launch(exec.stream, forward_sums<T, width>, layout.grid, layout.block, 0, p.rows,

@@ -1,30 +1,23 @@
 #include "kernels/binary/binary.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
 namespace {
 
-template <class T>
-__device__ T evaluate(BinaryOp op, T a, T b) {
-  switch (op) {
-    case BinaryOp::add: return a + b;
-    case BinaryOp::subtract: return a - b;
-    case BinaryOp::multiply: return a * b;
-    case BinaryOp::divide: return a / b;
-  }
-  return T(0);
-}
+struct Evaluate {
+  BinaryOp op;
 
-template <class T>
-__global__ void same_shape(BinaryOp op, std::int64_t count, const T* a, const T* b, T* y) {
-  const std::int64_t i = simt::first_element();
-  auto value = simt::load<4>(a, i, count);
-  const auto other = simt::load<4>(b, i, count);
-#pragma unroll
-  for (int k = 0; k < 4; ++k) value.at[k] = evaluate(op, value.at[k], other.at[k]);
-  simt::store<4>(y, i, count, value);
-}
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    switch (op) {
+      case BinaryOp::add: return a + b;
+      case BinaryOp::subtract: return a - b;
+      case BinaryOp::multiply: return a * b;
+      case BinaryOp::divide: return a / b;
+    }
+    return T(0);
+  }
+};
 
 /// The dimensions of y, those of extent 1 left out, and neighbours that both operands walk through
 /// as through one made one.
@@ -56,7 +49,7 @@ struct Dimensions {
 constexpr int block_threads = 256;
 
 template <class T, class Index>
-__global__ void broadcast(BinaryOp op, Index count, Dimensions<Index> dimensions, const T* a,
+__global__ void broadcast(Evaluate evaluate, Index count, Dimensions<Index> dimensions, const T* a,
                           const T* b, T* y) {
   const auto i = static_cast<Index>(blockIdx.x * std::int64_t{block_threads} + threadIdx.x);
   if (i >= count) return;
@@ -69,29 +62,28 @@ __global__ void broadcast(BinaryOp op, Index count, Dimensions<Index> dimensions
     ia += along * dimensions.a_strides[d];
     ib += along * dimensions.b_strides[d];
   }
-  y[i] = evaluate(op, a[ia], b[ib]);
+  y[i] = static_cast<T>(evaluate(widen(a[ia]), widen(b[ib])));
 }
 
 template <class Index, class T>
 void launch_broadcast(Exec& exec, const BinaryParams& p, const T* a, const T* b, T* y) {
   const std::int64_t count = p.shape.numel();
   simt::launch(exec.stream, broadcast<T, Index>, simt::blocks_for(count, block_threads),
-               block_threads, 0, p.op, static_cast<Index>(count), Dimensions<Index>(p), a, b, y);
+               block_threads, 0, Evaluate{p.op}, static_cast<Index>(count), Dimensions<Index>(p), a,
+               b, y);
 }
 
 }  // namespace
 
 extern const BinaryRow binary_cuda = {
     {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
-    [](const BinaryParams&, DType dtype) { return any_floating(dtype); },
+    [](const BinaryParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const BinaryParams& p, ConstView a, ConstView b, View y) {
       const std::int64_t count = p.shape.numel();
-      if (count == 0) return;
-      dispatch_floating(y.dtype, [&](auto zero) {
+      dispatch_real(y.dtype, [&](auto zero) {
         using T = decltype(zero);
         if (p.same_shape())
-          simt::launch_elementwise(exec.stream, same_shape<T>, count, p.op, count, a.as<T>(),
-                                   b.as<T>(), y.as<T>());
+          simt::map(exec.stream, count, Evaluate{p.op}, y.as<T>(), a.as<T>(), b.as<T>());
         // Indices of the last block's threads past the end must not overflow.
         else if (count <= 0x7fffffff - block_threads)
           launch_broadcast<int>(exec, p, a.as<T>(), b.as<T>(), y.as<T>());

@@ -21,12 +21,12 @@ struct Geometry {
 };
 
 /// A packet of channels' y = (x − mean) · scale + offset.
-template <class T, int width>
+template <class W, int width>
 struct Normalisation {
-  T mean[width], inv_std[width], scale[width], offset[width];
+  W mean[width], inv_std[width], scale[width], offset[width];
 
-  __device__ Normalisation(const BatchNormParams& p, int channel, const T* weight, const T* bias,
-                           const T* mean_of, const T* var) {
+  __device__ Normalisation(const BatchNormParams& p, int channel, const W* weight, const W* bias,
+                           const W* mean_of, const W* var) {
 #pragma unroll
     for (int v = 0; v < width; ++v) {
       const int c = channel + v;
@@ -42,13 +42,14 @@ struct Normalisation {
 /// them, and where that stood. The first maximum wins, and NaN over every number.
 template <class T, int width, int pool>
 struct Window {
-  simt::Packet<T, width> x[pool * pool];
-  T best[width], best_x[width];
+  using W = Wide<T>;
+  simt::Packet<W, width> x[pool * pool];
+  W best[width], best_x[width];
   int tap[width];
 
   /// `first` is the address of the upper left pixel, `pitch` elements a row of the image.
   __device__ Window(const T* first, std::int64_t pitch, int channels,
-                    const Normalisation<T, width>& n) {
+                    const Normalisation<W, width>& n) {
 #pragma unroll
     for (int t = 0; t < pool * pool; ++t)
       x[t] = simt::load<width>(first + t / pool * pitch + t % pool * channels);
@@ -59,7 +60,7 @@ struct Window {
       tap[v] = 0;
 #pragma unroll
       for (int t = 1; t < pool * pool; ++t) {
-        const T value = at(t, v, n);
+        const W value = at(t, v, n);
         if (value > best[v] || (value != value && best[v] == best[v])) {
           best[v] = value;
           best_x[v] = x[t].at[v];
@@ -68,26 +69,32 @@ struct Window {
       }
     }
   }
-  __device__ T at(int t, int v, const Normalisation<T, width>& n) const {
-    const T y = (x[t].at[v] - n.mean[v]) * n.scale[v] + n.offset[v];
-    return y < 0 ? T(0) : y;
+  __device__ W at(int t, int v, const Normalisation<W, width>& n) const {
+    const W y = (x[t].at[v] - n.mean[v]) * n.scale[v] + n.offset[v];
+    return y < 0 ? W(0) : y;
   }
 };
 
 /// Multiplies a packet, which begins at element `index` of the result, by the mask. A packet of
-/// four begins at a multiple of four.
-template <class T, int width>
-__device__ void drop(const DropoutParams& p, std::int64_t index, T (&value)[width]) {
+/// four or eight begins at a multiple of four.
+template <class W, int width>
+__device__ void drop(const DropoutParams& p, std::int64_t index, W (&value)[width]) {
   if (p.p == 0) return;
-  const T scale = T(1) / (T(1) - T(p.p));
-  const Philox::Block block = p.mask.sequence().block(static_cast<std::uint64_t>(index) / 4);
+  const W scale = W(1) / (W(1) - W(p.p));
+  const std::uint64_t first = static_cast<std::uint64_t>(index) / 4;
+  const Philox mask = p.mask.sequence();
 #pragma unroll
-  for (int v = 0; v < width; ++v) {
-    std::uint32_t word = block.word[v];
-    if (width == 1)
+  for (int v = 0; v < width; v += 4) {
+    const Philox::Block block = mask.block(first + v / 4);
 #pragma unroll
-      for (int k = 1; k < 4; ++k) word = index % 4 == k ? block.word[k] : word;
-    value[v] = Philox::to_uniform(word) >= p.p ? value[v] * scale : T(0);
+    for (int k = 0; k < 4 && v + k < width; ++k) {
+      std::uint32_t word = block.word[k];
+      if (width == 1)
+#pragma unroll
+        for (int other = 1; other < 4; ++other)
+          word = index % 4 == other ? block.word[other] : word;
+      value[v + k] = Philox::to_uniform(word) >= p.p ? value[v + k] * scale : W(0);
+    }
   }
 }
 
@@ -108,11 +115,12 @@ struct Place {
 /// A row of y a window.
 template <class T, int width, int pool>
 __global__ void __launch_bounds__(block_threads)
-    forward(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x, const T* weight,
-            const T* bias, const T* mean, const T* var, T* y) {
+    forward(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
+            const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean, const Wide<T>* var,
+            T* y) {
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= g.channels) return;
-  const Normalisation<T, width> n(norm, channel, weight, bias, mean, var);
+  const Normalisation<Wide<T>, width> n(norm, channel, weight, bias, mean, var);
   const std::int64_t rows = dropout.count / g.channels, pitch = std::int64_t{g.w} * g.channels;
   std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
   for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) {
@@ -120,7 +128,7 @@ __global__ void __launch_bounds__(block_threads)
     Window<T, width, pool> window(x + place.pixel * g.channels + channel, pitch, g.channels, n);
     const std::int64_t at = row * g.channels + channel;
     drop(dropout, at, window.best);
-    simt::Packet<T, width> packet;
+    simt::Packet<Wide<T>, width> packet;
 #pragma unroll
     for (int v = 0; v < width; ++v) packet.at[v] = window.best[v];
     simt::store<width>(y + at, packet);
@@ -130,30 +138,30 @@ __global__ void __launch_bounds__(block_threads)
 /// The gradients that reach the normalised pixels: of a window, at its tap.
 template <class T, int width, int pool>
 __device__ void gradient_at_tap(const DropoutParams& dropout, const Window<T, width, pool>& window,
-                                const T* grad_y, std::int64_t at, T (&g)[width]) {
+                                const T* grad_y, std::int64_t at, Wide<T> (&g)[width]) {
   const auto packet = simt::load<width>(grad_y + at);
 #pragma unroll
   for (int v = 0; v < width; ++v) g[v] = packet.at[v];
   drop(dropout, at, g);
 #pragma unroll
-  for (int v = 0; v < width; ++v) g[v] = window.best[v] > 0 ? g[v] : T(0);
+  for (int v = 0; v < width; ++v) g[v] = window.best[v] > 0 ? g[v] : Wide<T>(0);
 }
 
 /// Σ g and Σ g·(x − mean).
 template <class T, int width, int pool>
 __global__ void __launch_bounds__(block_threads)
     backward_sums(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
-                  const T* grad_y, const T* weight, const T* bias, const T* mean, const T* var,
-                  double* partial) {
+                  const T* grad_y, const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean,
+                  const Wide<T>* var, double* partial) {
   const std::int64_t rows = dropout.count / g.channels, pitch = std::int64_t{g.w} * g.channels;
   const int own = width * (blockIdx.y * blockDim.x + threadIdx.x);
-  const Normalisation<T, width> n(norm, own < g.channels ? own : 0, weight, bias, mean, var);
-  sum_columns<T, width>(
-      rows, g.channels, partial, [&](std::int64_t row, int channel, T* sum, T* dot) {
+  const Normalisation<Wide<T>, width> n(norm, own < g.channels ? own : 0, weight, bias, mean, var);
+  sum_columns<Wide<T>, width>(
+      rows, g.channels, partial, [&](std::int64_t row, int channel, Wide<T>* sum, Wide<T>* dot) {
         const Place<pool> place(row, g.out_h, g.out_w, g);
         const Window<T, width, pool> window(x + place.pixel * g.channels + channel, pitch,
                                             g.channels, n);
-        T at_tap[width];
+        Wide<T> at_tap[width];
         gradient_at_tap(dropout, window, grad_y, row * g.channels + channel, at_tap);
 #pragma unroll
         for (int v = 0; v < width; ++v) {
@@ -167,12 +175,13 @@ __global__ void __launch_bounds__(block_threads)
 template <class T, int width, int pool>
 __global__ void __launch_bounds__(block_threads)
     input_gradient(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
-                   const T* grad_y, const T* weight, const T* bias, const T* mean, const T* var,
-                   const T* grad_weight, const T* grad_bias, T* grad_x) {
+                   const T* grad_y, const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean,
+                   const Wide<T>* var, const Wide<T>* grad_weight, const Wide<T>* grad_bias,
+                   T* grad_x) {
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= g.channels) return;
-  const Normalisation<T, width> n(norm, channel, weight, bias, mean, var);
-  InputGradient<T> gradient[width];
+  const Normalisation<Wide<T>, width> n(norm, channel, weight, bias, mean, var);
+  InputGradient<Wide<T>> gradient[width];
 #pragma unroll
   for (int v = 0; v < width; ++v)
     gradient[v] = {norm, channel + v, weight, mean, n.inv_std[v], grad_weight, grad_bias};
@@ -187,14 +196,15 @@ __global__ void __launch_bounds__(block_threads)
       const Window<T, width, pool> window(x + first, pitch, g.channels, n);
       const std::int64_t image = row / g.windows_w / g.windows_h;
       const std::int64_t out = (image * g.out_h + place.i) * g.out_w + place.j;
-      T at_tap[width];
+      Wide<T> at_tap[width];
       gradient_at_tap(dropout, window, grad_y, out * g.channels + channel, at_tap);
 #pragma unroll
       for (int t = 0; t < pool * pool; ++t) {
-        simt::Packet<T, width> result;
+        simt::Packet<Wide<T>, width> result;
 #pragma unroll
         for (int v = 0; v < width; ++v)
-          result.at[v] = gradient[v](window.tap[v] == t ? at_tap[v] : T(0), window.x[t].at[v]);
+          result.at[v] =
+              gradient[v](window.tap[v] == t ? at_tap[v] : Wide<T>(0), window.x[t].at[v]);
         simt::store<width>(grad_x + first + t / pool * pitch + t % pool * g.channels, result);
       }
     } else {
@@ -203,7 +213,7 @@ __global__ void __launch_bounds__(block_threads)
         const std::int64_t at = first + t / pool * pitch + t % pool * g.channels;
         auto value = simt::load<width>(x + at);
 #pragma unroll
-        for (int v = 0; v < width; ++v) value.at[v] = gradient[v](T(0), value.at[v]);
+        for (int v = 0; v < width; ++v) value.at[v] = gradient[v](Wide<T>(0), value.at[v]);
         simt::store<width>(grad_x + at, value);
       }
     }
@@ -224,15 +234,16 @@ void with_pool_and_packets(const BlockTailParams& p, F&& f, const T* x, const Ar
     else
       f(std::integral_constant<int, 2>(), width);
   };
-  if constexpr (std::is_same_v<T, float>)
-    simt::with_row_packets(p.channels, with_pool, x, others...);
-  else
+  if constexpr (std::is_same_v<T, double>)
     with_pool(std::integral_constant<int, 1>());
+  else
+    simt::with_row_packets(p.channels, with_pool, x, others...);
 }
 
 template <class T>
-void forward(Exec& exec, const BlockTailParams& p, const T* x, const T* weight, const T* bias,
-             T* mean, T* var, T* running_mean, T* running_var, T* y) {
+void forward(Exec& exec, const BlockTailParams& p, const T* x, const Wide<T>* weight,
+             const Wide<T>* bias, Wide<T>* mean, Wide<T>* var, Wide<T>* running_mean,
+             Wide<T>* running_var, T* y) {
   const BatchNormParams norm = p.batchnorm();
   with_pool_and_packets(
       p,
@@ -249,8 +260,9 @@ void forward(Exec& exec, const BlockTailParams& p, const T* x, const T* weight, 
 }
 
 template <class T>
-void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y, const T* weight,
-              const T* bias, const T* mean, const T* var, T* grad_x, T* grad_weight, T* grad_bias) {
+void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
+              const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean, const Wide<T>* var,
+              T* grad_x, Wide<T>* grad_weight, Wide<T>* grad_bias) {
   const BatchNormParams norm = p.batchnorm();
   with_pool_and_packets(
       p,
@@ -260,7 +272,7 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
         double* partial = outputs.allocate_partial(exec, p.channels);
         simt::launch(exec.stream, backward_sums<T, width, pool>, outputs.grid, outputs.block, 0,
                      Geometry(p), norm, dropout_of(p), x, grad_y, weight, bias, mean, var, partial);
-        simt::launch(exec.stream, parameter_gradients<T>, outputs.merge_grid,
+        simt::launch(exec.stream, parameter_gradients<Wide<T>>, outputs.merge_grid,
                      dim3(merge_x, merge_y), 0, norm, outputs.chunks(), partial, var, grad_weight,
                      grad_bias);
         const Layout inputs(p.n * p.windows_h() * p.windows_w(), p.channels, width);
@@ -278,23 +290,25 @@ extern const BlockTailRow block_tail_cuda = {
     [](const BlockTailParams& p, DType dtype) {
       if (p.pool > 2) return Support::no("takes windows of 1 x 1 and 2 x 2");
       if (p.h * p.w * p.channels > 0x7fffffff) return Support::no("an image has 2^31 elements");
-      return any_floating(dtype);
+      return any_real(dtype);
     },
     [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView weight, ConstView bias,
        View mean, View var, View running_mean, View running_var, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(exec, p, x.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(), var.as<T>(),
-                   running_mean.as<T>(), running_var.as<T>(), y.as<T>());
+        using W = Wide<T>;
+        forward<T>(exec, p, x.as<T>(), weight.as<W>(), bias.as<W>(), mean.as<W>(), var.as<W>(),
+                   running_mean.as<W>(), running_var.as<W>(), y.as<T>());
       });
     },
     [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView grad_y, ConstView weight,
        ConstView bias, ConstView mean, ConstView var, View grad_x, View grad_weight,
        View grad_bias) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<T>(), bias.as<T>(), mean.as<T>(),
-                    var.as<T>(), grad_x.as<T>(), grad_weight.as<T>(), grad_bias.as<T>());
+        using W = Wide<T>;
+        backward<T>(exec, p, x.as<T>(), grad_y.as<T>(), weight.as<W>(), bias.as<W>(), mean.as<W>(),
+                    var.as<W>(), grad_x.as<T>(), grad_weight.as<W>(), grad_bias.as<W>());
       });
     },
 };

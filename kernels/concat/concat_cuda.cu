@@ -2,7 +2,6 @@
 #include <bit>
 
 #include "kernels/concat/concat.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
@@ -40,7 +39,6 @@ void launch_copy(Exec& exec, std::int64_t rows, std::int64_t width, const void* 
 /// All in bytes: in units of 16 where everything is a multiple of 16, else of 4, else of 1.
 void copy(Exec& exec, std::int64_t rows, std::int64_t width, const void* from,
           std::int64_t from_pitch, void* to, std::int64_t to_pitch) {
-  if (rows == 0 || width == 0) return;
   const auto all = static_cast<std::uint64_t>(width | from_pitch | to_pitch) |
                    reinterpret_cast<std::uintptr_t>(from) | reinterpret_cast<std::uintptr_t>(to);
   if (all % 16 == 0)

@@ -5,7 +5,8 @@ namespace duet {
 #if DUET_HAVE_CUDNN
 extern const Conv2dRow conv2d_cudnn;
 #endif
-extern const Conv2dRow conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive;
+extern const Conv2dRow conv2d_cuda_tensor_core, conv2d_cuda_winograd, conv2d_cuda_implicit_gemm,
+    conv2d_cuda_naive;
 #if !DUET_CUDA_PLUGIN
 extern const Conv2dRow conv2d_cpu_winograd;
 #if DUET_HAVE_ONEDNN
@@ -19,7 +20,7 @@ RowList<Conv2dRow>& conv2d_rows() {
 #if DUET_HAVE_CUDNN
     conv2d_cudnn,
 #endif
-        conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
+        conv2d_cuda_tensor_core, conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
 #if !DUET_CUDA_PLUGIN
         conv2d_cpu_winograd,
 #if DUET_HAVE_ONEDNN
@@ -33,9 +34,10 @@ RowList<Conv2dRow>& conv2d_rows() {
 [[maybe_unused]] static const auto& registered = conv2d_rows();
 
 std::string describe(const Conv2dParams& p) {
-  return fmt::format("({},{},{},{}) * ({},{},{},{}) stride {},{} pad {},{}", p.n, p.h, p.w,
+  return fmt::format("({},{},{},{}) * ({},{},{},{}) stride {},{} pad {},{}{}{}", p.n, p.h, p.w,
                      p.in_channels, p.out_channels, p.kernel_h, p.kernel_w, p.in_channels,
-                     p.stride_h, p.stride_w, p.pad_h, p.pad_w);
+                     p.stride_h, p.stride_w, p.pad_h, p.pad_w, p.relu ? " relu" : "",
+                     p.tf32 ? " tf32" : "");
 }
 
 }  // namespace duet

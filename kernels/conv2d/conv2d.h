@@ -4,7 +4,8 @@
 ///   y[n, p, q, o] = bias[o] + Σ_{r, s, i} x[n, p·stride_h + r − pad_h, q·stride_w + s − pad_w, i]
 ///   · w[o, r, s, i]
 ///
-/// with zero outside the image. Images are NHWC, weights (O, kH, kW, I).
+/// with zero outside the image, or max(that, 0). Images are NHWC, weights (O, kH, kW, I). All
+/// operands have one element type; sums of bf16 are carried in f32 and rounded once.
 
 #include "kernels/base/exec.h"
 #include "kernels/base/rows.h"
@@ -16,6 +17,12 @@ struct Conv2dParams {
   std::int64_t n, h, w, in_channels, out_channels;
   std::int64_t kernel_h, kernel_w;
   std::int64_t stride_h = 1, stride_w = 1, pad_h = 0, pad_w = 0;
+  /// Whether forward ends in a ReLU; NaN stays NaN. What the other directions are given is the
+  /// gradient before it.
+  bool relu = false;
+  /// Whether f32 operands may be rounded to TF32 (11 bits of significand) on the way into a
+  /// product.
+  bool tf32 = false;
 
   std::int64_t out_h() const { return (h + 2 * pad_h - kernel_h) / stride_h + 1; }
   std::int64_t out_w() const { return (w + 2 * pad_w - kernel_w) / stride_w + 1; }

@@ -13,6 +13,7 @@
 #include "kernels/base/scratch.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/gemm/tile.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
 namespace {
@@ -148,12 +149,12 @@ std::vector<std::vector<Segment>> cut_sum(std::int64_t taps, std::int64_t channe
   return blocks;
 }
 
-/// result(pixel, o) = bias[o] + Σ_{t, i} source(pixel, t)[i] · panels[o][t, i]. `panels` holds
-/// tile_cols output channels each, `bias` is padded to whole panels, and `address(n, a, b)` is
-/// where the pixel's output channels go.
+/// result(pixel, o) = bias[o] + Σ_{t, i} source(pixel, t)[i] · panels[o][t, i], rectified if
+/// `relu`. `panels` holds tile_cols output channels each, `bias` is padded to whole panels, and
+/// `address(n, a, b)` is where the pixel's output channels go.
 template <class T, class Address>
 void multiply_pixels(Exec& exec, const Window& w, const T* image, const T* panels, const T* bias,
-                     std::int64_t out_channels, Address&& address) {
+                     bool relu, std::int64_t out_channels, Address&& address) {
   constexpr std::int64_t pixel_block = 16 * tile_rows;
   const auto taps = static_cast<std::int64_t>(w.taps.size());
   const std::int64_t depth = w.depth(), panel_count = divide_up(out_channels, tile_cols<T>);
@@ -216,6 +217,7 @@ void multiply_pixels(Exec& exec, const Window& w, const T* image, const T* panel
             tile.multiply_add(a, panel, s.length);
             panel += s.length * tile_cols<T>;
           }
+          if (relu && &block == &blocks.back()) tile.apply(rectified<Vec<T>>);
           place.store_from(tile);
         }
       }
@@ -243,7 +245,7 @@ void forward(Exec& exec, const Conv2dParams& c, const T* x, const T* weight, con
                           panels + j * depth * tile_cols<T>);
   });
   multiply_pixels(
-      exec, w, x, panels, padded_bias(exec, bias, c.out_channels), c.out_channels,
+      exec, w, x, panels, padded_bias(exec, bias, c.out_channels), c.relu, c.out_channels,
       [&](auto n, auto a, auto b) { return y + ((n * w.rows + a) * w.cols + b) * c.out_channels; });
 }
 
@@ -265,10 +267,11 @@ void backward_data(Exec& exec, const Conv2dParams& c, const T* grad_y, const T* 
           panel += c.out_channels * tile_cols<T>;
         }
       });
-      multiply_pixels(exec, w, grad_y, panels, no_bias, c.in_channels, [&](auto n, auto a, auto b) {
-        const std::int64_t y = a * c.stride_h + y0, x = b * c.stride_w + x0;
-        return grad_x + ((n * c.h + y) * c.w + x) * c.in_channels;
-      });
+      multiply_pixels(exec, w, grad_y, panels, no_bias, false, c.in_channels,
+                      [&](auto n, auto a, auto b) {
+                        const std::int64_t y = a * c.stride_h + y0, x = b * c.stride_w + x0;
+                        return grad_x + ((n * c.h + y) * c.w + x) * c.in_channels;
+                      });
     }
 }
 

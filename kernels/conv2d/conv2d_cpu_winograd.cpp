@@ -15,6 +15,7 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/winograd.h"
 #include "kernels/gemm/tile.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
 namespace {
@@ -150,11 +151,12 @@ void transform_gradients(const Images<T>& y, std::int64_t first, std::int64_t co
         z + (place + t) * group<T>);
 }
 
-/// Aᵀ m A of the tile whose products stand at `m` (one group of plane 0), plus bias, to `channels`
-/// channels of the image from channel `first` on.
+/// Aᵀ m A of the tile whose products stand at `m` (one group of plane 0), plus bias, rectified if
+/// `relu`, to `channels` channels of the image from channel `first` on.
 template <class T>
 void transform_result(const T* m, std::int64_t plane, const Tiling& tiling, Tiling::Position at,
-                      const T* bias, std::int64_t first, std::int64_t channels, T* image) {
+                      const T* bias, bool relu, std::int64_t first, std::int64_t channels,
+                      T* image) {
   const auto rows = std::min<std::int64_t>(winograd::outputs, tiling.h - at.y);
   const auto cols = std::min<std::int64_t>(winograd::outputs, tiling.w - at.x);
   T* out = image + ((at.n * tiling.h + at.y) * tiling.w + at.x) * channels + first;
@@ -164,18 +166,21 @@ void transform_result(const T* m, std::int64_t plane, const Tiling& tiling, Tili
     const auto product = [&](int i, int j) __attribute__((always_inline)) {
       return load(m + (i * winograd::points + j) * plane + c);
     };
+    const auto result = [&](Vec<T> v) __attribute__((always_inline)) {
+      return relu ? rectified(v + b) : v + b;
+    };
     if (rows == winograd::outputs && cols == winograd::outputs && left >= lanes<T>)
       winograd::in_two_dimensions<T, winograd::points, winograd::outputs,
                                   winograd::transform_output<T>>(
           product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
-            store(out + (i * tiling.w + j) * channels + c, v + b);
+            store(out + (i * tiling.w + j) * channels + c, result(v));
           });
     else
       winograd::in_two_dimensions<T, winograd::points, winograd::outputs,
                                   winograd::transform_output<T>>(
           product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
             if (i < rows && j < cols)
-              store_some<T>(out + (i * tiling.w + j) * channels + c, v + b, left);
+              store_some<T>(out + (i * tiling.w + j) * channels + c, result(v), left);
           });
   }
 }
@@ -245,10 +250,10 @@ void read_block(WeightBlock<T>& block, std::int64_t k0, std::int64_t inputs, std
             whole || (k0 + k < inputs && o0 + o < outputs) ? at(tap, k0 + k, o0 + o) : T(0);
 }
 
-/// result = x ⋆ weights + bias, `u` as transform_all_weights gives it, `bias` padded to
-/// whole groups.
+/// result = x ⋆ weights + bias, rectified if `relu`; `u` as transform_all_weights gives it, `bias`
+/// padded to whole groups.
 template <class T>
-void multiply_images(Exec& exec, const Images<T>& x, const T* u, const T* bias,
+void multiply_images(Exec& exec, const Images<T>& x, const T* u, const T* bias, bool relu,
                      std::int64_t out_channels, T* result) {
   const std::int64_t in_groups = divide_up(x.channels, group<T>);
   const std::int64_t out_groups = divide_up(out_channels, group<T>);
@@ -287,7 +292,7 @@ void multiply_images(Exec& exec, const Images<T>& x, const T* u, const T* bias,
     for (std::int64_t t = 0; t < count; ++t)
       for (std::int64_t g = first_group; g < last_group; ++g)
         transform_result(m + (g - first_group) * m_planes.group_pitch + t * group<T>,
-                         m_planes.plane, x.tiling, x.tiling.at(first + t), bias, g * group<T>,
+                         m_planes.plane, x.tiling, x.tiling.at(first + t), bias, relu, g * group<T>,
                          out_channels, result);
   };
 
@@ -339,7 +344,7 @@ void forward(Exec& exec, const Conv2dParams& c, const T* x, const T* weight, con
         });
       });
   multiply_images(exec, images(exec, x, {c.n, c.h, c.w}, c.in_channels), u,
-                  padded_bias(exec, bias, c.out_channels), c.out_channels, y);
+                  padded_bias(exec, bias, c.out_channels), c.relu, c.out_channels, y);
 }
 
 template <class T>
@@ -351,7 +356,7 @@ void backward_data(Exec& exec, const Conv2dParams& c, const T* grad_y, const T* 
         });
       });
   multiply_images(exec, images(exec, grad_y, {c.n, c.h, c.w}, c.out_channels), u,
-                  padded_bias<T>(exec, nullptr, c.in_channels), c.in_channels, grad_x);
+                  padded_bias<T>(exec, nullptr, c.in_channels), false, c.in_channels, grad_x);
 }
 
 /// sum[row][column] (+)= Σ_tile z[row] · v[column] for the channels of one group of each, from row

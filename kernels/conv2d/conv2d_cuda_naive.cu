@@ -2,6 +2,7 @@
 // to compare the others with. It reads every input as often as the sums name it.
 
 #include "kernels/conv2d/conv2d_cuda.h"
+#include "kernels/relu/relu.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
@@ -15,7 +16,7 @@ __device__ std::int64_t global_thread() {
 
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    forward(const Conv2dGeometry g, const T* x, const T* weight, const T* bias, T* y) {
+    forward(const Conv2dGeometry g, const T* x, const T* weight, const T* bias, bool relu, T* y) {
   const std::int64_t index = global_thread();  // of y (n, p, q, o)
   const int o = static_cast<int>(index % g.out_channels);
   const int pixel = static_cast<int>(index / g.out_channels);
@@ -30,7 +31,8 @@ __global__ void __launch_bounds__(block_threads)
       const T* w = weight + ((o * g.kernel_h + r) * g.kernel_w + s) * g.in_channels;
       for (int i = 0; i < g.in_channels; ++i) sum += in[i] * w[i];
     }
-  y[index] = bias ? sum + bias[o] : sum;
+  if (bias) sum += bias[o];
+  y[index] = relu ? rectified(sum) : sum;
 }
 
 template <class T>
@@ -101,7 +103,7 @@ extern const Conv2dRow conv2d_cuda_naive = {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::launch(exec.stream, forward<T>, grid(y.numel()), block_threads, 0, Conv2dGeometry(c),
-                     x.as<T>(), weight.as<T>(), bias.as<T>(), y.as<T>());
+                     x.as<T>(), weight.as<T>(), bias.as<T>(), c.relu, y.as<T>());
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {

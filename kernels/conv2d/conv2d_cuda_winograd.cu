@@ -14,6 +14,7 @@ namespace duet {
 namespace {
 
 using block_gemm::Batch;
+using block_gemm::Epilogue;
 using block_gemm::MatrixByDepth;
 using block_gemm::MatrixByRows;
 using winograd::outputs;
@@ -123,10 +124,10 @@ __global__ void __launch_bounds__(block_threads)
     for (int j = 0; j < points; ++j) place[(i * points + j) * plane] = transformed[i][j];
 }
 
-/// The products (36, tiles, channels) back into images, plus the bias.
+/// The products (36, tiles, channels) back into images, by way of the epilogue.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    transform_outputs(const T* from, const T* bias, const Tiling tiling, int channels,
+    transform_outputs(const T* from, const Epilogue<T> epilogue, const Tiling tiling, int channels,
                       int first_tile, int tiles, T* images) {
   const Item item(tiles, channels);
   if (!item.valid) return;
@@ -143,13 +144,12 @@ __global__ void __launch_bounds__(block_threads)
   const int y0 = tile / tiling.cols() % tiling.rows() * outputs;
   const int n = tile / tiling.cols() / tiling.rows();
   T* image = images + static_cast<std::int64_t>(n) * tiling.h * tiling.w * channels + item.channel;
-  const T add = bias ? bias[item.channel] : T(0);
 #pragma unroll
   for (int i = 0; i < outputs; ++i)
 #pragma unroll
     for (int j = 0; j < outputs; ++j)
       if (y0 + i < tiling.h && x0 + j < tiling.w)
-        image[((y0 + i) * tiling.w + x0 + j) * channels] = pixels[i][j] + add;
+        image[((y0 + i) * tiling.w + x0 + j) * channels] = epilogue(pixels[i][j], item.channel);
 }
 
 /// The sums of `rounds` rounds, (36, O, I) each, into the gradient (O, 3, 3, I).
@@ -189,7 +189,7 @@ void transform_inputs(Exec& exec, const T* x, const Tiling& tiling, int channels
 /// `operand(width, data)` is the transformed weights as the columns of the products.
 template <class T, class MakeOperand>
 void convolve(Exec& exec, const Conv2dGeometry& g, const T* images, int channels, const T* weight,
-              bool turned, MakeOperand&& operand, const T* bias, int results, T* y) {
+              bool turned, MakeOperand&& operand, const Epilogue<T>& epilogue, int results, T* y) {
   const Tiling tiling{g.n, g.h, g.w};
   const std::int64_t weights = static_cast<std::int64_t>(g.out_channels) * g.in_channels;
   const int most = std::min(round_tiles, tiling.count());
@@ -208,23 +208,23 @@ void convolve(Exec& exec, const Conv2dGeometry& g, const T* images, int channels
       const auto b = operand(width, u);
       block_gemm::multiply<T>(
           exec, Batch<MatrixByRows<T, width>>{a, static_cast<std::int64_t>(tiles) * channels},
-          Batch<std::remove_const_t<decltype(b)>>{b, weights}, nullptr, m, tiles, results, channels,
+          Batch<std::remove_const_t<decltype(b)>>{b, weights}, {}, m, tiles, results, channels,
           products);
     });
-    simt::launch(exec.stream, transform_outputs<T>, grid(tiles, results), block_threads, 0, m, bias,
-                 tiling, results, first, tiles, y);
+    simt::launch(exec.stream, transform_outputs<T>, grid(tiles, results), block_threads, 0, m,
+                 epilogue, tiling, results, first, tiles, y);
   }
 }
 
 template <class T>
-void forward(Exec& exec, const Conv2dGeometry& g, const T* x, const T* weight, const T* bias,
-             T* y) {
+void forward(Exec& exec, const Conv2dGeometry& g, const T* x, const T* weight,
+             const Epilogue<T>& epilogue, T* y) {
   convolve<T>(
       exec, g, x, g.in_channels, weight, false,
       [&](auto width, const T* u) {
         return MatrixByRows<T, width>{u, g.out_channels, g.in_channels};
       },
-      bias, g.out_channels, y);
+      epilogue, g.out_channels, y);
 }
 
 template <class T>
@@ -235,7 +235,7 @@ void backward_data(Exec& exec, const Conv2dGeometry& g, const T* grad_y, const T
       [&](auto width, const T* u) {
         return MatrixByDepth<T, width>{u, g.in_channels, g.out_channels};
       },
-      nullptr, g.in_channels, grad_x);
+      {}, g.in_channels, grad_x);
 }
 
 template <class T>
@@ -263,8 +263,7 @@ void backward_weights(Exec& exec, const Conv2dGeometry& g, const T* x, const T* 
                                              static_cast<std::int64_t>(tiles) * g.out_channels},
                               Batch<Operand>{{v, g.in_channels, tiles},
                                              static_cast<std::int64_t>(tiles) * g.in_channels},
-                              nullptr, sums + r * size, g.out_channels, g.in_channels, tiles,
-                              products);
+                              {}, sums + r * size, g.out_channels, g.in_channels, tiles, products);
     });
   }
   simt::launch(exec.stream, transform_sums<T>, grid(g.out_channels, g.in_channels), block_threads,
@@ -294,7 +293,8 @@ extern const Conv2dRow conv2d_cuda_winograd = {
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView weight, ConstView bias, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(exec, Conv2dGeometry(c), x.as<T>(), weight.as<T>(), bias.as<T>(), y.as<T>());
+        forward<T>(exec, Conv2dGeometry(c), x.as<T>(), weight.as<T>(), {bias.as<T>(), c.relu},
+                   y.as<T>());
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {

@@ -1,5 +1,6 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/device.h"
 
 namespace duet {
 namespace {
@@ -9,7 +10,7 @@ using cudnn::Plan;
 using cudnn::Tensor;
 
 enum Direction : std::int64_t { forward, forward_biased, backward_data, backward_weights };
-enum Id : std::int64_t { id_x, id_weight, id_y, id_bias, id_product };
+enum Id : std::int64_t { id_x, id_weight, id_y, id_bias, id_product, id_sum };
 
 cudnn::PlanCache& plans() {
   static cudnn::PlanCache cache;
@@ -26,6 +27,23 @@ Descriptor convolution(const Conv2dParams& c) {
   d.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, {c.stride_h, c.stride_w});
   d.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {c.pad_h, c.pad_w});
   d.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, {c.pad_h, c.pad_w});
+  d.finalize();
+  return d;
+}
+
+/// An elementwise operation in f32; `b` is absent where it takes one operand.
+Descriptor pointwise(cudnnPointwiseMode_t mode, const Tensor& x, const Tensor* b, const Tensor& y) {
+  const cudnnNanPropagation_t keep_nan = CUDNN_PROPAGATE_NAN;
+  Descriptor operation(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  operation.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
+  operation.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  operation.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &keep_nan);
+  operation.finalize();
+  Descriptor d(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  d.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, operation);
+  d.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, describe(x));
+  if (b) d.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, describe(*b));
+  d.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, describe(y));
   d.finalize();
   return d;
 }
@@ -57,11 +75,11 @@ constexpr Names weights_names = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FI
                                  CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
                                  CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
 
-Plan make_plan(Direction direction, const Conv2dParams& c) {
-  constexpr cudnnDataType_t f32 = CUDNN_DATA_FLOAT;
-  const Tensor x{id_x, f32, {c.n, c.in_channels, c.h, c.w}};
-  const Tensor weight{id_weight, f32, {c.out_channels, c.in_channels, c.kernel_h, c.kernel_w}};
-  const Tensor y{id_y, f32, {c.n, c.out_channels, c.out_h(), c.out_w()}};
+Plan make_plan(Direction direction, const Conv2dParams& c, DType dtype) {
+  const cudnnDataType_t type = dtype == DType::bf16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+  const Tensor x{id_x, type, {c.n, c.in_channels, c.h, c.w}};
+  const Tensor weight{id_weight, type, {c.out_channels, c.in_channels, c.kernel_h, c.kernel_w}};
+  const Tensor y{id_y, type, {c.n, c.out_channels, c.out_h(), c.out_w()}};
   const auto operation = [&](const Names& names, const Tensor& result) {
     const float one = 1, zero = 0;
     Descriptor d(names.operation);
@@ -81,30 +99,30 @@ Plan make_plan(Direction direction, const Conv2dParams& c) {
     case backward_data: operations.push_back(operation(data_names, y)); break;
     case backward_weights: operations.push_back(operation(weights_names, y)); break;
     case forward_biased: {
-      const Tensor product{id_product, f32, y.extents, true};
-      const Tensor bias{id_bias, f32, {1, c.out_channels, 1, 1}};
+      // What lies between the operations is f32, whatever the tensors are.
+      const Tensor product{id_product, CUDNN_DATA_FLOAT, y.extents, true};
+      const Tensor sum{id_sum, CUDNN_DATA_FLOAT, y.extents, true};
+      const Tensor bias{id_bias, type, {1, c.out_channels, 1, 1}};
       operations.push_back(operation(forward_names, product));
-      const cudnnPointwiseMode_t mode = CUDNN_POINTWISE_ADD;
-      Descriptor add(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-      add.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
-      add.set(CUDNN_ATTR_POINTWISE_MATH_PREC, f32);
-      add.finalize();
-      Descriptor d(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-      d.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, add);
-      d.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, describe(product));
-      d.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, describe(bias));
-      d.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, describe(y));
-      d.finalize();
-      operations.push_back(std::move(d));
+      operations.push_back(pointwise(CUDNN_POINTWISE_ADD, product, &bias, c.relu ? sum : y));
+      if (c.relu) operations.push_back(pointwise(CUDNN_POINTWISE_RELU_FWD, sum, nullptr, y));
     }
   }
-  return Plan(operations);
+  return Plan(operations, c.tf32 || dtype == DType::bf16);
 }
 
-std::shared_ptr<const Plan> plan(Direction direction, const Conv2dParams& c) {
-  return plans().get({direction, c.n, c.h, c.w, c.in_channels, c.out_channels, c.kernel_h,
-                      c.kernel_w, c.stride_h, c.stride_w, c.pad_h, c.pad_w},
-                     [&] { return make_plan(direction, c); });
+const void* zeros(Exec& exec, std::size_t bytes) {
+  void* const memory = exec.workspace.allocate(bytes);
+  cuda::check(cudaMemsetAsync(memory, 0, bytes, cuda::stream_of(exec.stream)),
+              "filling with zeros");
+  return memory;
+}
+
+std::shared_ptr<const Plan> plan(Direction direction, const Conv2dParams& c, DType dtype) {
+  return plans().get(
+      {direction, c.n, c.h, c.w, c.in_channels, c.out_channels, c.kernel_h, c.kernel_w, c.stride_h,
+       c.stride_w, c.pad_h, c.pad_w, c.relu, c.tf32, static_cast<std::int64_t>(dtype)},
+      [&] { return make_plan(direction, c, dtype); });
 }
 
 }  // namespace
@@ -112,26 +130,30 @@ std::shared_ptr<const Plan> plan(Direction direction, const Conv2dParams& c) {
 extern const Conv2dRow conv2d_cudnn = {
     {"cudnn", RowKind::library, DeviceType::cuda},
     [](const Conv2dParams& c, DType dtype) {
-      if (dtype != DType::f32) return only(DType::f32, dtype);
+      if (dtype != DType::f32 && dtype != DType::bf16)
+        return Support::no(fmt::format("takes f32 and bf16, not {}", to_string(dtype)));
       return cudnn::PlanCache::support([&] {
-        for (const Direction d : {forward, forward_biased, backward_data, backward_weights})
-          plan(d, c);
+        if (!c.relu) plan(forward, c, dtype);
+        for (const Direction d : {forward_biased, backward_data, backward_weights})
+          plan(d, c, dtype);
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView weight, ConstView bias, View y) {
-      if (bias)
-        plan(forward_biased, c)
-            ->run(exec,
-                  {{id_x, x.data}, {id_weight, weight.data}, {id_bias, bias.data}, {id_y, y.data}});
-      else
-        plan(forward, c)->run(exec, {{id_x, x.data}, {id_weight, weight.data}, {id_y, y.data}});
+      if (!bias && !c.relu)
+        return plan(forward, c, x.dtype)
+            ->run(exec, {{id_x, x.data}, {id_weight, weight.data}, {id_y, y.data}});
+      // A ReLU without a bias before it would have to be compiled at run time: add zeros.
+      const void* addend = bias ? bias.data : zeros(exec, c.out_channels * size_of(x.dtype));
+      plan(forward_biased, c, x.dtype)
+          ->run(exec,
+                {{id_x, x.data}, {id_weight, weight.data}, {id_bias, addend}, {id_y, y.data}});
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {
-      plan(backward_data, c)
+      plan(backward_data, c, grad_y.dtype)
           ->run(exec, {{id_y, grad_y.data}, {id_weight, weight.data}, {id_x, grad_x.data}});
     },
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView grad_y, View grad_weight) {
-      plan(backward_weights, c)
+      plan(backward_weights, c, x.dtype)
           ->run(exec, {{id_x, x.data}, {id_y, grad_y.data}, {id_weight, grad_weight.data}});
     },
 };

@@ -3,8 +3,12 @@
 #if DUET_HAVE_ONEDNN
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
+
+extern const ReluRow relu_cpu;
+
 namespace {
 
 using onednn::Desc;
@@ -119,6 +123,8 @@ extern const Conv2dRow conv2d_onednn = {
         plan(forward_biased, c)->run(exec.workspace, {x.data, weight.data, bias.data, y.data});
       else
         plan(forward, c)->run(exec.workspace, {x.data, weight.data, y.data});
+      // oneDNN's own, as a post-op, would make zeros of NaN.
+      if (c.relu) relu_cpu.forward(exec, {y.numel()}, y, y);
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {
       plan(backward_data, c)->run(exec.workspace, {grad_y.data, weight.data, grad_x.data});

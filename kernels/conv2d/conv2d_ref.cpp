@@ -1,5 +1,6 @@
 #include "kernels/base/parallel.h"
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
 namespace {
@@ -34,6 +35,8 @@ void forward(const Conv2dParams& c, const T* x, const T* weight, const T* bias, 
         out[(p * c.out_w() + q) * co + o] += sum;
       }
     });
+    if (c.relu)
+      for (std::int64_t i = 0; i < c.out_h() * c.out_w() * co; ++i) out[i] = rectified(out[i]);
   });
 }
 

@@ -47,7 +47,7 @@ std::vector<Descriptor> get_descriptors(const Descriptor& from, cudnnBackendAttr
 }
 
 /// Why an engine's arithmetic is not ours; null where it is.
-const char* objection(const Descriptor& configuration) {
+const char* objection(const Descriptor& configuration, bool tensor_cores) {
   const std::vector<Descriptor> engine = get_descriptors(configuration, CUDNN_ATTR_ENGINECFG_ENGINE,
                                                          CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1);
   std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
@@ -57,7 +57,9 @@ const char* objection(const Descriptor& configuration) {
                                CUDNN_TYPE_NUMERICAL_NOTE, std::ssize(notes), &count, notes.data()),
       "an engine's numerical notes");
   for (std::int64_t i = 0; i < count; ++i) switch (notes[i]) {
-      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: return "computes in TF32";
+      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+        if (!tensor_cores) return "computes in TF32";
+        break;
       case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: return "rounds its inputs";
       case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION: return "adds in less than float32";
       case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC: return "differs from run to run";
@@ -144,7 +146,7 @@ AbsentDevice::AbsentDevice(std::string_view json)
 }
 AbsentDevice::~AbsentDevice() { absent_device = nullptr; }
 
-Plan::Plan(const std::vector<Descriptor>& operations)
+Plan::Plan(const std::vector<Descriptor>& operations, bool tensor_cores)
     : plan_(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) {
   const int device = current_device();
   const cudnnHandle_t handle = device < 0 ? nullptr : handle_of(device);
@@ -173,7 +175,7 @@ Plan::Plan(const std::vector<Descriptor>& operations)
     for (const Descriptor& configuration : get_descriptors(
              heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, most)) {
       ++tried;
-      if (const char* why = objection(configuration)) {
+      if (const char* why = objection(configuration, tensor_cores)) {
         if (refusals.find(why) == std::string::npos) refusals += fmt::format("; one {}", why);
         continue;
       }
@@ -238,3 +240,20 @@ Support PlanCache::support(const std::function<void()>& plan_all) {
 }
 
 }  // namespace duet::cudnn
+
+/// For tests on machines without a GPU, which look it up by name: this thread's plans are made for
+/// the absent device that `json` describes (cudnn::AbsentDevice), until called with null. Returns
+/// null, or why not.
+extern "C" __attribute__((visibility("default"))) const char* duet_cudnn_absent_device(
+    const char* json) {
+  thread_local std::unique_ptr<duet::cudnn::AbsentDevice> device;
+  thread_local std::string why;
+  device.reset();
+  try {
+    if (json) device = std::make_unique<duet::cudnn::AbsentDevice>(json);
+    return nullptr;
+  } catch (const duet::Error& error) {
+    why = error.what();
+    return why.c_str();
+  }
+}

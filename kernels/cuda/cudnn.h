@@ -2,8 +2,8 @@
 /// cuDNN's graph interface: a graph of operations on described tensors is planned once for a device
 /// (which engine runs it, with which tile sizes) and then run on addresses.
 ///
-/// Engines that would compute float32 in less (tensor cores in TF32, inputs cut short) and those
-/// whose results differ from run to run are never taken.
+/// Engines whose results differ from run to run or that add in less than float32 are never taken,
+/// and those that would multiply float32 in TF32 only where a plan permits tensor cores.
 
 #include <cudnn.h>
 
@@ -110,8 +110,9 @@ class AbsentDevice {
 class Plan {
  public:
   /// For the calling thread's current CUDA device. Throws Error, with what was tried, where no
-  /// engine runs these operations.
-  explicit Plan(const std::vector<Descriptor>& operations);
+  /// engine runs these operations. Tensor cores round float32 operands to TF32; products of bf16
+  /// they make exactly.
+  explicit Plan(const std::vector<Descriptor>& operations, bool tensor_cores = false);
 
   struct Operand {
     std::int64_t id;

@@ -1,33 +1,38 @@
 #include "kernels/dropout/dropout.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
 namespace {
 
-static_assert(simt::elements_per_thread == 4, "a Philox block holds the words of four neighbours");
-
 template <class T>
 __global__ void apply(DropoutParams p, const T* x, T* y) {
-  const std::int64_t i = simt::first_element();
-  const T scale = T(1) / (T(1) - T(p.p));
-  const Philox::Block block = p.mask.sequence().block(static_cast<std::uint64_t>(i) / 4);
-  auto value = simt::load<4>(x, i, p.count);
+  constexpr int width = simt::packet_width<T>;
+  static_assert(width % 4 == 0, "a Philox block holds the words of four neighbours");
+  const std::int64_t i = simt::first_element<T>();
+  const auto scale = Wide<T>(1) / (Wide<T>(1) - Wide<T>(p.p));
+  const Philox mask = p.mask.sequence();
+  auto value = simt::load<width>(x, i, p.count);
 #pragma unroll
-  for (int k = 0; k < 4; ++k)
-    value.at[k] = Philox::to_uniform(block.word[k]) >= p.p ? value.at[k] * scale : T(0);
-  simt::store<4>(y, i, p.count, value);
+  for (int k = 0; k < width; k += 4) {
+    const Philox::Block block = mask.block(static_cast<std::uint64_t>(i + k) / 4);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      Wide<T>& v = value.at[k + j];
+      v = Philox::to_uniform(block.word[j]) >= p.p ? v * scale : Wide<T>(0);
+    }
+  }
+  simt::store<width>(y, i, p.count, value);
 }
 
 }  // namespace
 
 extern const DropoutRow dropout_cuda = {
     {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
-    [](const DropoutParams&, DType dtype) { return any_floating(dtype); },
+    [](const DropoutParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const DropoutParams& p, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        simt::launch_elementwise(exec.stream, apply<T>, p.count, p, x.as<T>(), y.as<T>());
+        simt::launch_elementwise<T>(exec.stream, apply<T>, p.count, p, x.as<T>(), y.as<T>());
       });
     },
 };

@@ -65,6 +65,13 @@ struct Tile {
     for (int r = 0; r < Rows; ++r) sum[r][0] += other.sum[r][0], sum[r][1] += other.sum[r][1];
   }
 
+  /// Each vector v becomes f(v).
+  template <class F>
+  DUET_INLINE void apply(F&& f) {
+    DUET_UNROLL
+    for (int r = 0; r < Rows; ++r) sum[r][0] = f(sum[r][0]), sum[r][1] = f(sum[r][1]);
+  }
+
   /// sum[r][j] += Σ_k a(r, k) · b[k][j], b packed: tile_cols elements for each k.
   template <class A>
   DUET_INLINE void multiply_add(A a, const T* b, std::int64_t k_count) {

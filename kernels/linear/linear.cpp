@@ -5,7 +5,7 @@ namespace duet {
 #if DUET_HAVE_CUBLAS
 extern const LinearRow linear_cublas;
 #endif
-extern const LinearRow linear_cuda;
+extern const LinearRow linear_cuda_tensor_core, linear_cuda;
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
 extern const LinearRow linear_onednn;
@@ -18,7 +18,7 @@ RowList<LinearRow>& linear_rows() {
 #if DUET_HAVE_CUBLAS
     linear_cublas,
 #endif
-        linear_cuda,
+        linear_cuda_tensor_core, linear_cuda,
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_ONEDNN
         linear_onednn,
@@ -31,7 +31,8 @@ RowList<LinearRow>& linear_rows() {
 [[maybe_unused]] static const auto& registered = linear_rows();
 
 std::string describe(const LinearParams& p) {
-  return fmt::format("({},{}) * ({},{})T", p.n, p.in_features, p.out_features, p.in_features);
+  return fmt::format("({},{}) * ({},{})T{}{}", p.n, p.in_features, p.out_features, p.in_features,
+                     p.relu ? " relu" : "", p.tf32 ? " tf32" : "");
 }
 
 }  // namespace duet

@@ -1,5 +1,6 @@
 #pragma once
-/// Linear layer: y = x · weightᵀ + bias, with x (N, I), weight (O, I), bias (O), y (N, O).
+/// Linear layer: y = x · weightᵀ + bias, or max(that, 0), with x (N, I), weight (O, I), bias (O),
+/// y (N, O). All operands have one element type; sums of bf16 are carried in f32 and rounded once.
 
 #include "kernels/base/exec.h"
 #include "kernels/base/rows.h"
@@ -9,6 +10,12 @@ namespace duet {
 
 struct LinearParams {
   std::int64_t n, in_features, out_features;
+  /// Whether forward ends in a ReLU; NaN stays NaN but perhaps in cuBLAS's. What the other
+  /// directions are given is the gradient before it.
+  bool relu = false;
+  /// Whether f32 operands may be rounded to TF32 (11 bits of significand) on the way into a
+  /// product.
+  bool tf32 = false;
 };
 std::string describe(const LinearParams& p);
 

@@ -6,6 +6,7 @@
 #include "kernels/base/scratch.h"
 #include "kernels/gemm/tile.h"
 #include "kernels/linear/linear.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
 namespace {
@@ -78,6 +79,10 @@ void forward(const LinearParams& p, const T* x, const T* weight, const T* bias, 
         }
       }
     }
+    if (p.relu)
+      for (std::int64_t n = 0; n < p.n; ++n)
+        for (std::int64_t o = begin; o < end; ++o)
+          y[n * p.out_features + o] = rectified(y[n * p.out_features + o]);
   });
 }
 

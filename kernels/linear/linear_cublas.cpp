@@ -70,6 +70,8 @@ struct Product {
   DType dtype;
   std::int64_t m, n, k;
   bool transpose_a, transpose_b;
+  /// Whether a ReLU follows, and whether f32 operands may be rounded to TF32.
+  bool relu = false, tf32 = false;
 
   auto operator<=>(const Product&) const = default;
 };
@@ -81,8 +83,8 @@ std::uint32_t common_alignment(std::initializer_list<const void*> addresses) {
   return static_cast<std::uint32_t>(bits & (~bits + 1));
 }
 
-/// The algorithm that the heuristics like best, of those that add in the result's own precision and
-/// in an order that does not change from run to run.
+/// The algorithm that the heuristics like best, of those that add in the precision they compute in
+/// and in an order that does not change from run to run.
 cublasLtMatmulHeuristicResult_t choose(cublasLtHandle_t handle, const Operation& operation,
                                        const Layout& a, const Layout& b, const Layout& c,
                                        std::uint32_t alignment) {
@@ -106,11 +108,13 @@ cublasLtMatmulHeuristicResult_t choose(cublasLtHandle_t handle, const Operation&
 /// With `bias` (m elements, added to every column of C) or without.
 void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, const void* bias) {
   const bool f64 = p.dtype == DType::f64;
-  const cudaDataType_t type = f64 ? CUDA_R_64F : CUDA_R_32F;
+  const bool bf16 = p.dtype == DType::bf16;
+  const cudaDataType_t type = f64 ? CUDA_R_64F : bf16 ? CUDA_R_16BF : CUDA_R_32F;
+  const cublasComputeType_t compute = f64      ? CUBLAS_COMPUTE_64F
+                                      : p.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                               : CUBLAS_COMPUTE_32F;
   Operation operation;
-  // Plain float32: TF32 would have to be asked for.
-  check(cublasLtMatmulDescCreate(operation.address(), f64 ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
-                                 type),
+  check(cublasLtMatmulDescCreate(operation.address(), compute, f64 ? CUDA_R_64F : CUDA_R_32F),
         "an operation");
   const auto transposed = [](bool yes) { return yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
   set(operation, CUBLASLT_MATMUL_DESC_TRANSA, transposed(p.transpose_a));
@@ -118,9 +122,15 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
   // There is no bias in f64: C begins as the bias then, column for column, and the product is
   // added.
   const bool fused = bias && !f64;
+  if (fused || p.relu) {
+    set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
+        !p.relu ? CUBLASLT_EPILOGUE_BIAS
+        : fused ? CUBLASLT_EPILOGUE_RELU_BIAS
+                : CUBLASLT_EPILOGUE_RELU);
+  }
   if (fused) {
-    set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    set(operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type);
   } else if (bias) {
     const std::size_t column = static_cast<std::size_t>(p.m) * size_of(p.dtype);
     const auto copy = [&](std::int64_t to, const void* from, std::int64_t columns) {
@@ -175,6 +185,8 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
     multiply(1.0f, static_cast<float>(beta));
 }
 
+bool takes_tf32(const LinearParams& p, ConstView x) { return p.tf32 && x.dtype == DType::f32; }
+
 }  // namespace
 
 extern const LinearRow linear_cublas = {
@@ -182,19 +194,24 @@ extern const LinearRow linear_cublas = {
     [](const LinearParams& p, DType dtype) {
       if (p.n < 1 || p.in_features < 1 || p.out_features < 1)
         return Support::no("takes no empty matrix");
+      if (dtype == DType::bf16) return Support::yes();
+      if (dtype == DType::f64 && p.relu) return Support::no("has no ReLU in f64");
       return any_floating(dtype);
     },
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView weight, ConstView bias, View y) {
-      run(exec, {x.dtype, p.out_features, p.n, p.in_features, true, false}, weight.data, x.data,
-          y.data, bias.data);
+      run(exec,
+          {x.dtype, p.out_features, p.n, p.in_features, true, false, p.relu, takes_tf32(p, x)},
+          weight.data, x.data, y.data, bias.data);
     },
     [](Exec& exec, const LinearParams& p, ConstView grad_y, ConstView weight, View grad_x) {
-      run(exec, {grad_y.dtype, p.in_features, p.n, p.out_features, false, false}, weight.data,
-          grad_y.data, grad_x.data, nullptr);
+      run(exec,
+          {grad_y.dtype, p.in_features, p.n, p.out_features, false, false, false,
+           takes_tf32(p, grad_y)},
+          weight.data, grad_y.data, grad_x.data, nullptr);
     },
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView grad_y, View grad_weight) {
-      run(exec, {x.dtype, p.in_features, p.out_features, p.n, false, true}, x.data, grad_y.data,
-          grad_weight.data, nullptr);
+      run(exec, {x.dtype, p.in_features, p.out_features, p.n, false, true, false, takes_tf32(p, x)},
+          x.data, grad_y.data, grad_weight.data, nullptr);
     },
 };
 

@@ -3,8 +3,12 @@
 #if DUET_HAVE_ONEDNN
 
 #include "kernels/linear/linear.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
+
+extern const ReluRow relu_cpu;
+
 namespace {
 
 using onednn::Desc;
@@ -63,6 +67,8 @@ extern const LinearRow linear_onednn = {
         plan(forward_biased, p)->run(exec.workspace, {x.data, weight.data, bias.data, y.data});
       else
         plan(forward, p)->run(exec.workspace, {x.data, weight.data, y.data});
+      // oneDNN's own, as a post-op, would make zeros of NaN.
+      if (p.relu) relu_cpu.forward(exec, {y.numel()}, y, y);
     },
     [](Exec& exec, const LinearParams& p, ConstView grad_y, ConstView weight, View grad_x) {
       plan(backward_data, p)->run(exec.workspace, {grad_y.data, weight.data, grad_x.data});

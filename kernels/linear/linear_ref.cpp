@@ -1,5 +1,6 @@
 #include "kernels/base/parallel.h"
 #include "kernels/linear/linear.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
 namespace {
@@ -11,7 +12,7 @@ void forward(const LinearParams& p, const T* x, const T* weight, const T* bias, 
       T sum = bias ? bias[o] : T(0);
       for (std::int64_t i = 0; i < p.in_features; ++i)
         sum += x[n * p.in_features + i] * weight[o * p.in_features + i];
-      y[n * p.out_features + o] = sum;
+      y[n * p.out_features + o] = p.relu ? rectified(sum) : sum;
     }
   });
 }

@@ -3,6 +3,9 @@
 namespace duet {
 
 extern const MaxPool2dRow maxpool2d_cuda;
+#if DUET_HAVE_CUDNN
+extern const MaxPool2dRow maxpool2d_cudnn;
+#endif
 #if !DUET_CUDA_PLUGIN
 extern const MaxPool2dRow maxpool2d_cpu, maxpool2d_ref;
 #endif
@@ -10,6 +13,9 @@ extern const MaxPool2dRow maxpool2d_cpu, maxpool2d_ref;
 RowList<MaxPool2dRow>& maxpool2d_rows() {
   static RowList<MaxPool2dRow> rows("maxpool2d", {
     maxpool2d_cuda,
+#if DUET_HAVE_CUDNN
+        maxpool2d_cudnn,
+#endif
 #if !DUET_CUDA_PLUGIN
         maxpool2d_cpu, maxpool2d_ref,
 #endif

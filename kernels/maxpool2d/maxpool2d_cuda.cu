@@ -1,5 +1,4 @@
 #include "kernels/maxpool2d/maxpool2d.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
@@ -51,7 +50,7 @@ __global__ void __launch_bounds__(block_threads)
     const int column = t / packets, channel = t % packets * width;
     const int first_j = column < e.kernel ? 0 : (column - e.kernel) / e.stride + 1;
     const int last_j = min(column / e.stride, e.out_w - 1);
-    simt::Packet<T, width> sum{};
+    simt::Packet<Wide<T>, width> sum{};
     for (int i = first_i; i <= last_i; ++i)
       for (int j = first_j; j <= last_j; ++j) {
         const int own = (row - i * e.stride) * e.kernel + column - j * e.stride;
@@ -80,10 +79,10 @@ extern const MaxPool2dRow maxpool2d_cuda = {
     [](const MaxPool2dParams& p, DType dtype) {
       if (p.kernel * p.kernel > 256) return Support::no("a tap index has 8 bits");
       if (p.h * p.w * p.channels > 0x7fffffff) return Support::no("an image has 2^31 elements");
-      return any_floating(dtype);
+      return any_real(dtype);
     },
     [](Exec& exec, const MaxPool2dParams& p, ConstView x, View y, View tap) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const T* in = x.as<T>();
         T* out = y.as<T>();
@@ -99,7 +98,7 @@ extern const MaxPool2dRow maxpool2d_cuda = {
       });
     },
     [](Exec& exec, const MaxPool2dParams& p, ConstView tap, ConstView grad_y, View grad_x) {
-      dispatch_floating(grad_y.dtype, [&](auto zero) {
+      dispatch_real(grad_y.dtype, [&](auto zero) {
         using T = decltype(zero);
         const auto* where = tap.as<std::uint8_t>();
         const T* gy = grad_y.as<T>();

@@ -4,34 +4,25 @@
 namespace duet {
 namespace {
 
-constexpr int block_threads = 256, packs_per_thread = 8;
+constexpr int block_threads = 256, packets_per_thread = 8;
 
 template <class T>
-constexpr int block_elements = block_threads* packs_per_thread* simt::Pack<T>::count;
-
-/// 1 where x is infinite or NaN, whose difference from itself is NaN.
-template <class T>
-__device__ __forceinline__ int nonfinite(T x) {
-  return x - x == T(0) ? 0 : 1;
-}
+constexpr int block_elements = block_threads* packets_per_thread* simt::packet_width<T>;
 
 /// partial[block]: the block's non-finite elements.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    count_blocks(std::int64_t count, bool packs, const T* x, int* partial) {
-  constexpr int width = simt::Pack<T>::count;
+    count_blocks(std::int64_t count, const T* x, int* partial) {
+  constexpr int width = simt::packet_width<T>;
   int found = 0;
 #pragma unroll
-  for (int k = 0; k < packs_per_thread; ++k) {
+  for (int k = 0; k < packets_per_thread; ++k) {
     const std::int64_t i = blockIdx.x * std::int64_t{block_elements<T>} +
                            (k * block_threads + static_cast<int>(threadIdx.x)) * width;
-    if (packs && i + width <= count) {
-      const simt::Pack<T> pack = simt::load_pack(x + i);
+    const auto packet = simt::load<width>(x, i, count);
 #pragma unroll
-      for (int j = 0; j < width; ++j) found += nonfinite(pack.at[j]);
-    } else {
-      for (std::int64_t j = i; j < i + width && j < count; ++j) found += nonfinite(x[j]);
-    }
+    for (int j = 0; j < width; ++j)  // the difference of NaN or infinity from itself is NaN
+      found += packet.at[j] - packet.at[j] == 0 ? 0 : 1;
   }
   found = simt::block_sum(found);
   if (threadIdx.x == 0) partial[blockIdx.x] = found;
@@ -49,17 +40,15 @@ __global__ void __launch_bounds__(block_threads)
 
 extern const NonfiniteRow nonfinite_cuda = {
     {SIMT_ROW("tree"), RowKind::handwritten, simt::device_type},
-    [](const NonfiniteParams&, DType dtype) { return any_floating(dtype); },
+    [](const NonfiniteParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const NonfiniteParams&, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const std::int64_t count = x.numel();
-        const auto blocks =
-            static_cast<unsigned>((count + block_elements<T> - 1) / block_elements<T>);
+        const unsigned blocks = simt::blocks_for(count, block_elements<T>);
         int* partial = exec.workspace.allocate_array<int>(blocks);
-        if (blocks > 0)
-          simt::launch(exec.stream, count_blocks<T>, blocks, block_threads, 0, count,
-                       simt::takes_packs(x.data), x.as<T>(), partial);
+        simt::launch(exec.stream, count_blocks<T>, blocks, block_threads, 0, count, x.as<T>(),
+                     partial);
         simt::launch(exec.stream, count_partials, 1, block_threads, 0, partial, blocks,
                      y.as<std::int32_t>());
       });

@@ -1,5 +1,4 @@
 #include "kernels/permute/permute.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
@@ -105,9 +104,9 @@ void permute(Exec& exec, const PermuteParams& p, const T* x, T* y) {
 
 extern const PermuteRow permute_cuda = {
     {SIMT_ROW("tiles"), RowKind::handwritten, simt::device_type},
-    [](const PermuteParams&, DType dtype) { return any_floating(dtype); },
+    [](const PermuteParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const PermuteParams& p, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         permute<T>(exec, p, x.as<T>(), y.as<T>());
       });

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <vector>
 
 #include "kernels/base/parallel.h"
@@ -36,7 +37,7 @@ void sum_columns(Exec& exec, const ReduceParams& p, const T* x, T* y) {
 /// Sums of rows that lie in one piece.
 template <class T>
 void sum_rows(const ReduceParams& p, const T* x, T* y) {
-  const std::int64_t rows = std::max<std::int64_t>(1, chunk_elements / p.n);
+  const std::int64_t rows = chunk_elements / std::clamp<std::int64_t>(p.n, 1, chunk_elements);
   parallel_for(p.outer, rows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t o = begin; o < end; ++o) {
       double sum = 0;

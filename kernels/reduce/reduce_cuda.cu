@@ -1,7 +1,6 @@
 #include <utility>
 
 #include "kernels/reduce/reduce.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
@@ -24,21 +23,21 @@ struct Sum {
   double divisor = 1;
 
   __device__ State empty() const { return {0}; }
-  __device__ State load(const T* x, std::int64_t at, std::int64_t) const { return {x[at]}; }
+  __device__ State load(const T* x, std::int64_t at, std::int64_t) const { return {widen(x[at])}; }
   __device__ State load(const State* x, std::int64_t at, std::int64_t) const { return x[at]; }
   __device__ State combine(State a, State b) const { return {a.value + b.value}; }
   __device__ State shuffle(State a, int step) const {
     return {__shfl_xor_sync(0xffffffffu, a.value, step)};
   }
   __device__ void store(T* y, std::int64_t at, State a) const {
-    y[at] = static_cast<T>(a.value / divisor);
+    y[at] = static_cast<T>(static_cast<Wide<T>>(a.value / divisor));
   }
   __device__ void store(State* y, std::int64_t at, State a) const { y[at] = a; }
 };
 
 template <class T>
 struct Largest {
-  T value;
+  Wide<T> value;
   std::int64_t k;  ///< where in its line; −1 where there is none
 };
 
@@ -47,8 +46,10 @@ template <class T>
 struct Max {
   using State = Largest<T>;
 
-  __device__ State empty() const { return {T(0), -1}; }
-  __device__ State load(const T* x, std::int64_t at, std::int64_t k) const { return {x[at], k}; }
+  __device__ State empty() const { return {0, -1}; }
+  __device__ State load(const T* x, std::int64_t at, std::int64_t k) const {
+    return {widen(x[at]), k};
+  }
   __device__ State load(const State* x, std::int64_t at, std::int64_t) const { return x[at]; }
   __device__ State combine(State a, State b) const {
     if (a.k < 0 || b.k < 0) return a.k < 0 ? b : a;
@@ -61,7 +62,7 @@ struct Max {
     return {__shfl_xor_sync(0xffffffffu, a.value, step),
             __shfl_xor_sync(0xffffffffu, static_cast<long long>(a.k), step)};
   }
-  __device__ void store(T* y, std::int64_t at, State a) const { y[at] = a.value; }
+  __device__ void store(T* y, std::int64_t at, State a) const { y[at] = static_cast<T>(a.value); }
   __device__ void store(State* y, std::int64_t at, State a) const { y[at] = a; }
 };
 
@@ -118,7 +119,7 @@ void reduce(Exec& exec, Op op, std::int64_t outer, std::int64_t n, std::int64_t 
   };
   const std::int64_t chunk = inner == 1 ? chunk_of_warp : chunk_of_thread;
   const std::int64_t chunks = (n + chunk - 1) / chunk;
-  if (chunks == 1) return pass(1, y);
+  if (chunks <= 1) return pass(1, y);
   using State = typename Op::State;
   auto* partial = exec.workspace.allocate_array<State>(outer * chunks * inner);
   pass(chunks, partial);
@@ -128,10 +129,11 @@ void reduce(Exec& exec, Op op, std::int64_t outer, std::int64_t n, std::int64_t 
 // ---- Backward
 
 template <class T>
-__global__ void spread(std::int64_t count, std::int64_t n, std::int64_t inner, T scale,
+__global__ void spread(std::int64_t count, std::int64_t n, std::int64_t inner, Wide<T> scale,
                        const T* grad_y, T* grad_x) {
   const std::int64_t at = blockIdx.x * std::int64_t{block_threads} + threadIdx.x;
-  if (at < count) grad_x[at] = grad_y[at / inner / n * inner + at % inner] * scale;
+  if (at < count)
+    grad_x[at] = static_cast<T>(widen(grad_y[at / inner / n * inner + at % inner]) * scale);
 }
 
 template <class T>
@@ -140,17 +142,16 @@ __global__ void give_to_largest(std::int64_t count, std::int64_t n, std::int64_t
   const std::int64_t at = blockIdx.x * std::int64_t{block_threads} + threadIdx.x;
   if (at >= count) return;
   const std::int64_t out = at / inner / n * inner + at % inner;
-  grad_x[at] = largest[out].k == at / inner % n ? grad_y[out] : T(0);
+  grad_x[at] = largest[out].k == at / inner % n ? grad_y[out] : T(0.0f);
 }
 
 }  // namespace
 
 extern const ReduceRow reduce_cuda = {
     {SIMT_ROW("tree"), RowKind::handwritten, simt::device_type},
-    [](const ReduceParams&, DType dtype) { return any_floating(dtype); },
+    [](const ReduceParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const ReduceParams& p, ConstView x, View y) {
-      if (p.outer * p.inner == 0) return;
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const double n = static_cast<double>(p.n);
         if (p.op == ReduceOp::max)
@@ -162,8 +163,7 @@ extern const ReduceRow reduce_cuda = {
     },
     [](Exec& exec, const ReduceParams& p, ConstView x, ConstView grad_y, View grad_x) {
       const std::int64_t count = p.outer * p.n * p.inner;
-      if (count == 0) return;
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const unsigned blocks = simt::blocks_for(count, block_threads);
         if (p.op == ReduceOp::max) {
@@ -172,7 +172,8 @@ extern const ReduceRow reduce_cuda = {
           simt::launch(exec.stream, give_to_largest<T>, blocks, block_threads, 0, count, p.n,
                        p.inner, largest, grad_y.as<T>(), grad_x.as<T>());
         } else {
-          const T scale = p.op == ReduceOp::mean ? T(1) / static_cast<T>(p.n) : T(1);
+          using W = Wide<T>;
+          const W scale = p.op == ReduceOp::mean ? W(1) / static_cast<W>(p.n) : W(1);
           simt::launch(exec.stream, spread<T>, blocks, block_threads, 0, count, p.n, p.inner, scale,
                        grad_y.as<T>(), grad_x.as<T>());
         }

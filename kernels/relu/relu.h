@@ -2,6 +2,7 @@
 /// Rectified linear unit: y = max(x, 0), elementwise; NaN stays NaN.
 
 #include "kernels/base/exec.h"
+#include "kernels/base/host_device.h"
 #include "kernels/base/rows.h"
 #include "kernels/base/view.h"
 
@@ -21,5 +22,12 @@ struct ReluRow : RowInfo {
 };
 
 RowList<ReluRow>& relu_rows();
+
+/// The function itself, of a number or, on the CPU, a vector of numbers: for kernels that end in
+/// it.
+template <class T>
+DUET_HOST_DEVICE T rectified(T x) {
+  return x < T{} ? T{} : x;
+}
 
 }  // namespace duet

@@ -1,45 +1,39 @@
 #include "kernels/relu/relu.h"
-#include "kernels/simt/packet.h"
 #include "kernels/simt/simt.h"
 
 namespace duet {
 namespace {
 
-template <class T>
-__global__ void forward(std::int64_t count, const T* x, T* y) {
-  const std::int64_t i = simt::first_element();
-  auto value = simt::load<4>(x, i, count);
-#pragma unroll
-  for (T& v : value.at) v = v < 0 ? T(0) : v;
-  simt::store<4>(y, i, count, value);
-}
+struct Rectify {
+  template <class T>
+  __device__ T operator()(T x) const {
+    return x < 0 ? T(0) : x;
+  }
+};
 
-template <class T>
-__global__ void backward(std::int64_t count, const T* y, const T* grad_y, T* grad_x) {
-  const std::int64_t i = simt::first_element();
-  const auto out = simt::load<4>(y, i, count);
-  auto g = simt::load<4>(grad_y, i, count);
-#pragma unroll
-  for (int k = 0; k < 4; ++k) g.at[k] = out.at[k] > 0 ? g.at[k] : T(0);
-  simt::store<4>(grad_x, i, count, g);
-}
+struct PassWherePositive {
+  template <class T>
+  __device__ T operator()(T y, T grad_y) const {
+    return y > 0 ? grad_y : T(0);
+  }
+};
 
 }  // namespace
 
 extern const ReluRow relu_cuda = {
     {SIMT_ROW("elementwise"), RowKind::handwritten, simt::device_type},
-    [](const ReluParams&, DType dtype) { return any_floating(dtype); },
+    [](const ReluParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const ReluParams& p, ConstView x, View y) {
-      dispatch_floating(x.dtype, [&](auto zero) {
+      dispatch_real(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        simt::launch_elementwise(exec.stream, forward<T>, p.count, p.count, x.as<T>(), y.as<T>());
+        simt::map(exec.stream, p.count, Rectify(), y.as<T>(), x.as<T>());
       });
     },
     [](Exec& exec, const ReluParams& p, ConstView y, ConstView grad_y, View grad_x) {
-      dispatch_floating(y.dtype, [&](auto zero) {
+      dispatch_real(y.dtype, [&](auto zero) {
         using T = decltype(zero);
-        simt::launch_elementwise(exec.stream, backward<T>, p.count, p.count, y.as<T>(),
-                                 grad_y.as<T>(), grad_x.as<T>());
+        simt::map(exec.stream, p.count, PassWherePositive(), grad_x.as<T>(), y.as<T>(),
+                  grad_y.as<T>());
       });
     },
 };

@@ -67,6 +67,22 @@ inline void mma_m16n8k16_bf16(float (&d)[4], const unsigned (&a)[4], const unsig
   warp_mma_bf16(d, a, b, site);
 }
 
+inline void ldmatrix_x4(unsigned (&r)[4], const void* row, Site site = Site::here()) {
+  const void* rows[32];
+  warp_matrix_rows(row, rows, site);
+  const unsigned g = lane() / 4, t = lane() % 4;
+  for (unsigned i = 0; i < 4; ++i) r[i] = static_cast<const unsigned*>(rows[8 * i + g])[t];
+}
+inline void ldmatrix_x4_trans(unsigned (&r)[4], const void* row, Site site = Site::here()) {
+  const void* rows[32];
+  warp_matrix_rows(row, rows, site);
+  const unsigned g = lane() / 4, t = lane() % 4;
+  const auto at = [&](unsigned i) {
+    return unsigned{static_cast<const std::uint16_t*>(rows[i])[g]};
+  };
+  for (unsigned i = 0; i < 4; ++i) r[i] = at(8 * i + 2 * t) | at(8 * i + 2 * t + 1) << 16;
+}
+
 // The bytes are moved here, in the kernel's own object file, for the sanitizers to see. Until the
 // wait the target is NaN, so that reading it too early shows.
 inline void cp_async16(void* to, const void* from, bool predicate = true,

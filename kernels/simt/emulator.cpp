@@ -59,7 +59,7 @@ constexpr int max_shared_objects = 64;
 constexpr int max_async_copies = 256;
 
 enum class State : unsigned char { ready, in_barrier, in_warp_operation, returned };
-enum class WarpOperation : unsigned char { barrier, shuffle, ballot, mma_tf32, mma_bf16 };
+enum class WarpOperation : unsigned char { barrier, shuffle, ballot, mma_tf32, mma_bf16, ldmatrix };
 
 const char* name_of(WarpOperation operation) {
   switch (operation) {
@@ -68,6 +68,7 @@ const char* name_of(WarpOperation operation) {
     case WarpOperation::ballot: return "a vote";
     case WarpOperation::mma_tf32: return "mma_m16n8k8_tf32";
     case WarpOperation::mma_bf16: return "mma_m16n8k16_bf16";
+    case WarpOperation::ldmatrix: return "ldmatrix_x4";
   }
   return "?";
 }
@@ -83,6 +84,7 @@ struct Thread {
   int source;
   std::uint64_t value;
   MatrixFragment fragment;
+  const void** matrix_rows;
   unsigned warp_cell;
   // Its copies under way are those from `first_copy` to `copies`.
   int copies, first_copy, groups;
@@ -383,10 +385,17 @@ bool complete_warp_operation(int warp_number, const Thread& leader) {
       break;
     }
     case WarpOperation::mma_tf32:
-    case WarpOperation::mma_bf16: {
+    case WarpOperation::mma_bf16:
+    case WarpOperation::ldmatrix: {
       if (lanes != 0xffffffffu)
         fail_launch("{} at {} needs all 32 lanes of warp {}, which has {:#010x} left",
                     name_of(leader.operation), place(leader.site), warp_number, lanes);
+      if (leader.operation == WarpOperation::ldmatrix) {
+        for (int lane = 0; lane < warp_size; ++lane)
+          for (int i = 0; i < warp_size; ++i)
+            first[lane].matrix_rows[i] = reinterpret_cast<const void*>(first[i].value);
+        break;
+      }
       MatrixFragment fragments[warp_size];
       for (int lane = 0; lane < warp_size; ++lane) fragments[lane] = first[lane].fragment;
       leader.operation == WarpOperation::mma_tf32 ? mma_tf32(fragments) : mma_bf16(fragments);
@@ -633,9 +642,9 @@ void check_limits(const GridLaunch& launch) {
   if (size < 1 || size > max_threads || b.x > max_threads || b.y > max_threads || b.z > max_block_z)
     refuse(launch, "a block of ({}, {}, {}) threads; 1 to {} are possible, at most {} in z", b.x,
            b.y, b.z, max_threads, max_block_z);
-  if (g.x < 1 || g.y < 1 || g.z < 1 || g.x > max_grid_x || g.y > max_grid_yz || g.z > max_grid_yz)
-    refuse(launch, "a grid of ({}, {}, {}) blocks; 1 to {} are possible in x, to {} in y and z",
-           g.x, g.y, g.z, max_grid_x, max_grid_yz);
+  if (g.x > max_grid_x || g.y > max_grid_yz || g.z > max_grid_yz)
+    refuse(launch, "a grid of ({}, {}, {}) blocks; {} are possible in x, {} in y and z", g.x, g.y,
+           g.z, max_grid_x, max_grid_yz);
   if (launch.dynamic_shared_bytes > max_shared)
     refuse(launch, "{} bytes of dynamic shared memory; an H100 gives a block {} at most",
            launch.dynamic_shared_bytes, max_shared);
@@ -833,6 +842,19 @@ void warp_mma_tf32(float* d, const unsigned* a, const unsigned* b, Site site) {
 void warp_mma_bf16(float* d, const unsigned* a, const unsigned* b, Site site) {
   running->fragment = {d, a, b};
   join_warp_operation(WarpOperation::mma_bf16, 0xffffffffu, site);
+}
+
+void warp_matrix_rows(const void* row, const void* (&rows)[32], Site site) {
+  Thread& self = *running;
+  if (reinterpret_cast<std::uintptr_t>(row) % 16)
+    fail_launch("ldmatrix at {} by thread {}: the row at {} must start at a multiple of 16",
+                place(site), thread_text(self), row);
+  if (!is_shared(row, 16))
+    fail_launch("ldmatrix at {} by thread {}: the row at {} is not in the block's shared memory",
+                place(site), thread_text(self), row);
+  self.value = reinterpret_cast<std::uintptr_t>(row);
+  self.matrix_rows = rows;
+  join_warp_operation(WarpOperation::ldmatrix, 0xffffffffu, site);
 }
 
 void memory_fence() {

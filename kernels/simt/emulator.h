@@ -13,8 +13,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/base/exec.h"
-#include "kernels/simt/site.h"
+#include "kernels/simt/launch.h"
 #include "kernels/simt/vector_types.h"
 
 namespace duet::simt {
@@ -68,6 +67,9 @@ unsigned warp_ballot(unsigned mask, bool predicate, Site site);
 /// The registers of mma.h; all 32 lanes must come.
 void warp_mma_tf32(float* d, const unsigned* a, const unsigned* b, Site site);
 void warp_mma_bf16(float* d, const unsigned* a, const unsigned* b, Site site);
+/// The addresses that the 32 lanes, all of which must come, bring for ldmatrix: 16 bytes of shared
+/// memory each.
+void warp_matrix_rows(const void* row, const void* (&rows)[32], Site site);
 
 /// Orders memory accesses between blocks, for the race detector.
 void memory_fence();
@@ -83,13 +85,6 @@ void async_commit();
 /// The next copy that a wait for all but the last `groups_under_way` groups delivers; `to` is null
 /// when there are no more.
 AsyncCopy async_deliver(int groups_under_way);
-
-/// The stream of a launch, and where in the source it stands.
-struct LaunchStream {
-  LaunchStream(const Stream& s, Site at = Site::here()) : stream(s), site(at) {}
-  Stream stream;
-  Site site;
-};
 
 struct GridLaunch {
   const void* kernel;
@@ -114,16 +109,9 @@ const void* pointer_argument(const T& value) {
     return nullptr;
 }
 
-/// Runs `grid` blocks of `block` threads; the work is done on return, or noted while a graph is
-/// captured (graph.h). Throws Error, which names the kernel, the block, the seed and the lines at
-/// fault.
-// Static, so that two kernel files do not share an instance: where they do, some linkers leave
-// ThreadSanitizer's reports without the lines of one of them.
 template <class... Parameters, class... Arguments>
-static void launch(LaunchStream at, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-                   std::size_t dynamic_shared_bytes, Arguments&&... arguments) {
-  static_assert(sizeof...(Parameters) == sizeof...(Arguments),
-                "a launch gives as many arguments as the kernel takes");
+static void launch_grid(const LaunchStream& at, void (*kernel)(Parameters...), dim3 grid,
+                        dim3 block, std::size_t dynamic_shared_bytes, Arguments&&... arguments) {
   static_assert((std::is_trivially_copyable_v<Parameters> && ...),
                 "kernel parameters are copied to the device byte by byte");
   struct Call {

@@ -10,6 +10,9 @@
 ///                            a0 (g, 2t)  a1 (g + 8, 2t)  a2 (g, 2t + 8)  a3 (g + 8, 2t + 8)
 ///   bf16, of B (16 x 8), two rows a register:
 ///                            b0 (2t, g)  b1 (2t + 8, g)
+///
+/// ldmatrix gives a lane, of each matrix of 8 x 8 elements of 16 bits, (g, 2t) and (g, 2t + 1) in
+/// one register; transposing, (2t, g) and (2t + 1, g). The lower index is in the lower half.
 
 namespace duet::simt {
 

@@ -5,11 +5,12 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include "kernels/base/bf16.h"
-#include "kernels/base/exec.h"
-#include "kernels/simt/site.h"
+#include "kernels/simt/launch.h"
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 #error "the kernels use mma.sync on tf32 and cp.async: compile for sm_80 or later"
@@ -32,35 +33,42 @@ using Same = typename Identity<T>::type;
 
 using duet::bf16;
 
-/// The stream of a launch, and where in the source it stands.
-struct LaunchStream {
-  LaunchStream(const Stream& s, Site at = Site::here()) : stream(s), site(at) {}
-  Stream stream;
-  Site site;
-};
+/// Lets a kernel have so much dynamic shared memory on a device, the current one. 48 KB, less the
+/// kernel's SIMT_SHARED memory, need not be asked for.
+inline cudaError_t grant_dynamic_shared(const void* kernel, int device, std::size_t bytes) {
+  static std::mutex mutex;
+  static std::map<std::pair<const void*, int>, std::size_t> granted;
+  const std::lock_guard lock(mutex);
+  const auto [entry, is_new] = granted.try_emplace({kernel, device}, 0);
+  if (is_new) {
+    cudaFuncAttributes attributes{};
+    const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
+    if (status != cudaSuccess) return status;
+    entry->second = static_cast<std::size_t>(attributes.maxDynamicSharedSizeBytes);
+  }
+  if (bytes <= entry->second) return cudaSuccess;
+  const cudaError_t status = cudaFuncSetAttribute(
+      kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+  if (status == cudaSuccess) entry->second = bytes;
+  return status;
+}
 
-/// Queues `grid` blocks of `block` threads. Throws Error, which names the kernel and the place of
-/// the launch, when CUDA refuses; what goes wrong while the kernel runs is found by a later call.
 template <class... Parameters, class... Arguments>
-void launch(LaunchStream at, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            std::size_t dynamic_shared_bytes, Arguments&&... arguments) {
-  static_assert(sizeof...(Parameters) == sizeof...(Arguments),
-                "a launch gives as many arguments as the kernel takes");
+void launch_grid(const LaunchStream& at, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                 std::size_t dynamic_shared_bytes, Arguments&&... arguments) {
+  const auto* function = reinterpret_cast<const void*>(kernel);
   const auto check = [&](cudaError_t status) {
     if (status == cudaSuccess) return;
     const char* name = "?";
-    if (cudaFuncGetName(&name, reinterpret_cast<const void*>(kernel)) != cudaSuccess) name = "?";
+    if (cudaFuncGetName(&name, function) != cudaSuccess) name = "?";
     fail(
         "[cuda] kernel {}, launched at {}:{} with grid ({}, {}, {}), block ({}, {}, {}) and {} "
         "bytes of dynamic shared memory: {} ({})",
         name, at.site.file, at.site.line, grid.x, grid.y, grid.z, block.x, block.y, block.z,
         dynamic_shared_bytes, cudaGetErrorString(status), cudaGetErrorName(status));
   };
-  // More than 48 KB, static shared memory included, is granted only when asked for.
   if (dynamic_shared_bytes > 0)
-    check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                               cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(dynamic_shared_bytes)));
+    check(grant_dynamic_shared(function, at.stream.device.index, dynamic_shared_bytes));
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
@@ -98,6 +106,19 @@ __device__ __forceinline__ void mma_m16n8k16_bf16(float (&d)[4], const unsigned 
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+__device__ __forceinline__ void ldmatrix_x4(unsigned (&r)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+               : "memory");
+}
+__device__ __forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row)))
+               : "memory");
 }
 
 __device__ __forceinline__ void cp_async16(void* to, const void* from, bool predicate = true) {

@@ -11,15 +11,23 @@
 ///   simt::to_tf32(f)                       // rounded to nearest, ties away; as a register
 ///   simt::mma_m16n8k8_tf32(d, a, b)        // d += a b by one warp; the layouts are in mma.h
 ///   simt::mma_m16n8k16_bf16(d, a, b)
+///   simt::ldmatrix_x4(r, row)              // four 8 x 8 matrices of 16-bit elements (mma.h) from
+///   simt::ldmatrix_x4_trans(r, row)        // shared memory; lane l names row l % 8 of matrix l / 8
 ///   simt::cp_async16(to, from, predicate)  // 16 bytes, global to shared; zeros if not predicate
 ///   simt::cp_async_commit()
 ///   simt::cp_async_wait<N>()               // until N of this thread's groups are under way
+///   simt::map(stream, count, f, y, x...)   // y[i] = f(x[i]...), by packets
+///   simt::first_element<T>(), simt::launch_elementwise<T>(…)    // such kernels that do more
 ///   simt::for_each(stream, count, body)    // body(i) for 0 … count-1; a struct with a
 ///                                          // DUET_HOST_DEVICE operator() serves the CPU too
 ///   simt::upload(exec, values)             // a span or vector of the host's, in workspace memory
-///   simt::load_pack(p), simt::store_pack(p, pack)    // 16 bytes: a Pack<T>, elements in `at`
-///   simt::takes_packs(p)                   // whether p is aligned to them
+///   simt::load<width>(p), simt::store<width>(p, packet)    // neighbours by accesses of 16 bytes:
+///                                          // a Packet<Wide<T>, width>, elements in `at`
+///   simt::load<width>(x, i, count), …      // at any address, up to the array's end
+///   simt::with_row_packets(columns, f, arrays...)    // the width that fits the rows of matrices
+///   simt::warp_sum(value), simt::warp_max(value), simt::warp_reduce(value, combine)
 ///   simt::block_sum(value), simt::block_max(value), simt::block_reduce(value, combine)
+///   simt::blocks_for(count, per_block)     // a grid
 ///   simt::entry_of_block(table, count)     // many arrays in one launch: the block's own
 ///   SIMT_ROW("naive")                      // "cuda.naive" or "simt.naive"
 ///   simt::device_type                      // of such a row
@@ -34,9 +42,10 @@
 #include "kernels/simt/dialect.h"
 #define SIMT_ROW(name) "simt." name
 #endif
-#include "kernels/simt/block_reduce.h"
 #include "kernels/simt/block_table.h"
-#include "kernels/simt/pack.h"
+#include "kernels/simt/elementwise.h"
+#include "kernels/simt/packet.h"
+#include "kernels/simt/reduce.h"
 #include "kernels/simt/upload.h"
 
 namespace duet::simt {
@@ -46,20 +55,5 @@ inline constexpr DeviceType device_type = DeviceType::cuda;
 #else
 inline constexpr DeviceType device_type = DeviceType::simt;
 #endif
-
-inline constexpr int for_each_threads = 256;
-
-template <class Body>
-__global__ void for_each_kernel(std::int64_t count, Body body) {
-  const std::int64_t i = blockIdx.x * std::int64_t{for_each_threads} + threadIdx.x;
-  if (i < count) body(i);
-}
-
-template <class Body>
-void for_each(LaunchStream at, std::int64_t count, Body body) {
-  if (count == 0) return;
-  const auto blocks = static_cast<unsigned>((count + for_each_threads - 1) / for_each_threads);
-  launch(at, for_each_kernel<Body>, dim3(blocks), dim3(for_each_threads), 0, count, body);
-}
 
 }  // namespace duet::simt

@@ -3,6 +3,9 @@
 namespace duet {
 
 extern const SoftmaxRow softmax_cuda;
+#if DUET_HAVE_CUDNN
+extern const SoftmaxRow softmax_cudnn;
+#endif
 #if !DUET_CUDA_PLUGIN
 extern const SoftmaxRow softmax_ref;
 #endif
@@ -10,6 +13,9 @@ extern const SoftmaxRow softmax_ref;
 RowList<SoftmaxRow>& softmax_rows() {
   static RowList<SoftmaxRow> rows("softmax", {
     softmax_cuda,
+#if DUET_HAVE_CUDNN
+        softmax_cudnn,
+#endif
 #if !DUET_CUDA_PLUGIN
         softmax_ref,
 #endif

@@ -21,8 +21,8 @@ struct SoftmaxCrossEntropyRow : RowInfo {
   using Params = SoftmaxCrossEntropyParams;
   Support (*supports)(const Params&, DType);
   /// logits (N, C), labels (N) i32 in 0 … C−1, class_weights (C) or absent → loss (one element),
-  /// probabilities (N, C). A label out of range is an Error on the CPU; elsewhere it makes NaN of
-  /// the loss and all gradients.
+  /// probabilities (N, C). Of bf16 logits, class weights, loss and probabilities are f32. A label
+  /// out of range is an Error on the CPU; elsewhere it makes NaN of the loss and all gradients.
   void (*forward)(Exec&, const Params&, ConstView logits, ConstView labels, ConstView class_weights,
                   View loss, View probabilities);
   /// grad_loss (one element) → grad_logits (N, C).

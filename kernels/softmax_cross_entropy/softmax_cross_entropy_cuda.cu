@@ -1,5 +1,4 @@
 #include "kernels/simt/simt.h"
-#include "kernels/simt/warp.h"
 #include "kernels/softmax_cross_entropy/softmax_cross_entropy.h"
 
 namespace duet {
@@ -17,18 +16,6 @@ __device__ double weight_of(const T* class_weights, std::int64_t classes, std::i
   return class_weights ? static_cast<double>(class_weights[c]) : 1.0;
 }
 
-/// The sum over the block; every thread gets it.
-__device__ double block_sum(double value) {
-  SIMT_SHARED(parts, double[warps]);
-  value = simt::warp_sum(value);
-  __syncthreads();  // the call before may still be reading the parts
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;
-  __syncthreads();
-  value = 0;
-  for (int i = 0; i < warps; ++i) value += parts[i];
-  return value;
-}
-
 /// Σ_n w[t_n]
 template <class T>
 __device__ double total_weight(const SoftmaxCrossEntropyParams& p, const std::int32_t* labels,
@@ -36,13 +23,13 @@ __device__ double total_weight(const SoftmaxCrossEntropyParams& p, const std::in
   double total = 0;
   for (std::int64_t n = threadIdx.x; n < p.rows; n += block_threads)
     total += weight_of(class_weights, p.classes, labels[n]);
-  return block_sum(total);
+  return simt::block_sum(total);
 }
 
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     forward(SoftmaxCrossEntropyParams p, const T* logits, const std::int32_t* labels,
-            const T* class_weights, T* loss, T* probabilities) {
+            const Wide<T>* class_weights, Wide<T>* loss, Wide<T>* probabilities) {
   const double smoothing = p.label_smoothing / p.classes;
   const int lane = threadIdx.x % 32;
   double sum = 0;
@@ -50,28 +37,29 @@ __global__ void __launch_bounds__(block_threads)
     const T* x = logits + n * p.classes;
     double maximum = -INFINITY, exponentials = 0;
     for (std::int64_t c = lane; c < p.classes; c += 32)
-      maximum = max(maximum, static_cast<double>(x[c]));
+      maximum = max(maximum, static_cast<double>(widen(x[c])));
     maximum = simt::warp_max(maximum);
-    for (std::int64_t c = lane; c < p.classes; c += 32) exponentials += std::exp(x[c] - maximum);
+    for (std::int64_t c = lane; c < p.classes; c += 32)
+      exponentials += std::exp(widen(x[c]) - maximum);
     const double log_sum = maximum + std::log(simt::warp_sum(exponentials));
     for (std::int64_t c = lane; c < p.classes; c += 32) {
-      const double log_p = x[c] - log_sum;
-      probabilities[n * p.classes + c] = static_cast<T>(std::exp(log_p));
+      const double log_p = widen(x[c]) - log_sum;
+      probabilities[n * p.classes + c] = static_cast<Wide<T>>(std::exp(log_p));
       const double share = smoothing + (c == labels[n] ? 1 - p.label_smoothing : 0);
       sum -= share * weight_of(class_weights, p.classes, c) * log_p;
     }
   }
-  sum = block_sum(sum);
+  sum = simt::block_sum(sum);
   const double total = total_weight(p, labels, class_weights);
-  if (threadIdx.x == 0) *loss = static_cast<T>(sum / total);
+  if (threadIdx.x == 0) *loss = static_cast<Wide<T>>(sum / total);
 }
 
 /// As in softmax_cross_entropy_ref.cpp: with a_c the coefficient of −log p_c in the loss,
 /// ∂loss/∂x_c = p_c · Σ_k a_k − a_c.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    backward(SoftmaxCrossEntropyParams p, const T* probabilities, const std::int32_t* labels,
-             const T* class_weights, const T* grad_loss, T* grad_logits) {
+    backward(SoftmaxCrossEntropyParams p, const Wide<T>* probabilities, const std::int32_t* labels,
+             const Wide<T>* class_weights, const Wide<T>* grad_loss, T* grad_logits) {
   const double smoothing = p.label_smoothing / p.classes;
   const int lane = threadIdx.x % 32;
   double smoothed = 0;
@@ -85,8 +73,8 @@ __global__ void __launch_bounds__(block_threads)
     for (std::int64_t c = lane; c < p.classes; c += 32) {
       const double share = smoothing + (c == labels[n] ? 1 - p.label_smoothing : 0);
       const double a = share * weight_of(class_weights, p.classes, c);
-      grad_logits[n * p.classes + c] =
-          static_cast<T>(scale * (probabilities[n * p.classes + c] * total - a));
+      grad_logits[n * p.classes + c] = static_cast<T>(
+          static_cast<Wide<T>>(scale * (probabilities[n * p.classes + c] * total - a)));
     }
   }
 }
@@ -95,23 +83,23 @@ __global__ void __launch_bounds__(block_threads)
 
 extern const SoftmaxCrossEntropyRow softmax_cross_entropy_cuda = {
     {SIMT_ROW("one_block"), RowKind::handwritten, simt::device_type},
-    [](const SoftmaxCrossEntropyParams&, DType dtype) { return any_floating(dtype); },
+    [](const SoftmaxCrossEntropyParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const SoftmaxCrossEntropyParams& p, ConstView logits, ConstView labels,
        ConstView class_weights, View loss, View probabilities) {
-      dispatch_floating(logits.dtype, [&](auto zero) {
+      dispatch_real(logits.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::launch(exec.stream, forward<T>, 1, block_threads, 0, p, logits.as<T>(),
-                     labels.as<std::int32_t>(), class_weights.as<T>(), loss.as<T>(),
-                     probabilities.as<T>());
+                     labels.as<std::int32_t>(), class_weights.as<Wide<T>>(), loss.as<Wide<T>>(),
+                     probabilities.as<Wide<T>>());
       });
     },
     [](Exec& exec, const SoftmaxCrossEntropyParams& p, ConstView probabilities, ConstView labels,
        ConstView class_weights, ConstView grad_loss, View grad_logits) {
-      dispatch_floating(probabilities.dtype, [&](auto zero) {
+      dispatch_real(grad_logits.dtype, [&](auto zero) {
         using T = decltype(zero);
-        simt::launch(exec.stream, backward<T>, 1, block_threads, 0, p, probabilities.as<T>(),
-                     labels.as<std::int32_t>(), class_weights.as<T>(), grad_loss.as<T>(),
-                     grad_logits.as<T>());
+        simt::launch(exec.stream, backward<T>, 1, block_threads, 0, p, probabilities.as<Wide<T>>(),
+                     labels.as<std::int32_t>(), class_weights.as<Wide<T>>(),
+                     grad_loss.as<Wide<T>>(), grad_logits.as<T>());
       });
     },
 };

@@ -3,6 +3,9 @@
 namespace duet {
 
 extern const SpectrogramRow spectrogram_cuda;
+#if DUET_HAVE_CUFFT
+extern const SpectrogramRow spectrogram_cufft;
+#endif
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_KISSFFT
 extern const SpectrogramRow spectrogram_kissfft;
@@ -13,6 +16,9 @@ extern const SpectrogramRow spectrogram_ref;
 RowList<SpectrogramRow>& spectrogram_rows() {
   static RowList<SpectrogramRow> rows("spectrogram", {
     spectrogram_cuda,
+#if DUET_HAVE_CUFFT
+        spectrogram_cufft,
+#endif
 #if !DUET_CUDA_PLUGIN
 #if DUET_HAVE_KISSFFT
         spectrogram_kissfft,

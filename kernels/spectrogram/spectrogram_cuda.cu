@@ -1,10 +1,19 @@
+#include "kernels/spectrogram/spectrogram_cuda.h"
+
+#include <map>
+#include <mutex>
 #include <tuple>
 
 #include "kernels/simt/simt.h"
 #include "kernels/spectrogram/mel.h"
-#include "kernels/spectrogram/spectrogram.h"
+#if defined(__CUDACC__)
+#include "kernels/cuda/device.h"
+#else
+#include "kernels/simt/device.h"
+#endif
 
 namespace duet {
+namespace spectrogram {
 namespace {
 
 /// Enough for a pass of radix 4 over half of a frame of 1024 samples.
@@ -13,10 +22,6 @@ constexpr int decibel_threads = 256;
 /// Whose two buffers take 32 KB of shared memory in f64.
 constexpr std::int64_t greatest_n_fft = 2048;
 
-template <class T>
-struct alignas(2 * sizeof(T)) Complex {
-  T re, im;
-};
 template <class T>
 __device__ __forceinline__ Complex<T> operator+(Complex<T> a, Complex<T> b) {
   return {a.re + b.re, a.im + b.im};
@@ -29,35 +34,6 @@ template <class T>
 __device__ __forceinline__ Complex<T> operator*(Complex<T> a, Complex<T> b) {
   return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
-
-/// window[i] = sin²(π i / n), roots[i] = exp(−2πi / n · i), i < n; rounded from double.
-template <class T>
-__global__ void __launch_bounds__(frame_threads) tables(int n, T* window, Complex<T>* roots) {
-  const int i = static_cast<int>(blockIdx.x) * frame_threads + static_cast<int>(threadIdx.x);
-  if (i >= n) return;
-  double sine = 0, cosine = 0;
-  sincospi(static_cast<double>(i) / n, &sine, &cosine);
-  window[i] = static_cast<T>(sine * sine);
-  sincospi(2.0 * i / n, &sine, &cosine);
-  roots[i] = {static_cast<T>(cosine), static_cast<T>(-sine)};
-}
-
-/// One mel filter: bins first … first + count - 1, with weights from `offset` on.
-struct Filter {
-  int first, count, offset;
-};
-
-/// What the frames of a call have in common, all in device memory.
-template <class T>
-struct Plan {
-  std::int64_t samples, hop_length;
-  int n_fft, n_mels, frames;
-  T power;
-  const T* window;
-  const Complex<T>* roots;
-  const Filter* filters;
-  const T* weights;
-};
 
 /// The Fourier transform of the n points `from`, n a power of two, by the whole block; `roots` are
 /// those of 2n. Stockham's order: every pass takes its inputs n / radix apart and leaves transforms
@@ -100,61 +76,90 @@ __device__ Complex<T>* fourier(Complex<T>* from, Complex<T>* to, int n, const Co
   return from;
 }
 
-/// One block a frame: window, transform, power, mel filters. y gets the mel energies,
-/// loudest[frame] the greatest of them.
+/// The block's frame under the window: to[i], i < n_fft.
 template <class T>
-__global__ void __launch_bounds__(frame_threads)
-    mel_energies(Plan<T> plan, const T* x, T* y, T* loudest) {
-  SIMT_DYNAMIC_SHARED(Complex<T>, buffers);
-  const int half = plan.n_fft / 2, thread = static_cast<int>(threadIdx.x);
-  const int frame = static_cast<int>(blockIdx.x % plan.frames);
-  const std::int64_t clip = blockIdx.x / plan.frames;
-
-  // A real frame is transformed as half as many complex numbers: even samples and odd ones.
-  Complex<T>* const packed = buffers;
-  T* const windowed = reinterpret_cast<T*>(packed);
-  const T* const wave = x + clip * plan.samples;
-  const std::int64_t start = frame * plan.hop_length - half;
-  for (int i = thread; i < plan.n_fft; i += frame_threads) {
+__device__ void window_frame(const Frames<T>& frames, const T* x, T* to) {
+  const std::int64_t clip = blockIdx.x / frames.count, frame = blockIdx.x % frames.count;
+  const T* const wave = x + clip * frames.samples;
+  const std::int64_t start = frame * frames.hop_length - frames.n_fft / 2;
+  for (int i = static_cast<int>(threadIdx.x); i < frames.n_fft; i += frame_threads) {
     const std::int64_t at = start + i;
-    windowed[i] = at >= 0 && at < plan.samples ? wave[at] * plan.window[i] : T(0);
+    to[i] = at >= 0 && at < frames.samples ? wave[at] * frames.window[i] : T(0);
   }
-  __syncthreads();
-  const Complex<T>* const z = fourier(packed, packed + half, half, plan.roots);
+}
 
-  // X[k] = E[k] + exp(−2πi k / n) O[k], E and O the transforms of the even and of the odd samples:
-  // 2 E[k] = Z[k] + conj Z[−k], 2i O[k] = Z[k] − conj Z[−k].
-  T* const powers = reinterpret_cast<T*>(z == packed ? packed + half : packed);
-  for (int k = thread; k <= half; k += frame_threads) {
-    const Complex<T> a = z[k & (half - 1)], b = z[(half - k) & (half - 1)];
-    const Complex<T> even = {(a.re + b.re) / 2, (a.im - b.im) / 2},
-                     odd = {(a.im + b.im) / 2, (b.re - a.re) / 2};
-    const Complex<T> bin = even + plan.roots[k] * odd;
-    const T energy = bin.re * bin.re + bin.im * bin.im;
-    powers[k] = plan.power == 2   ? energy
-                : plan.power == 1 ? std::sqrt(energy)
-                                  : std::pow(energy, plan.power / 2);
-  }
-  __syncthreads();
+template <class T>
+__device__ __forceinline__ T power_of(const Frames<T>& frames, Complex<T> bin) {
+  const T energy = bin.re * bin.re + bin.im * bin.im;
+  return frames.power == 2   ? energy
+         : frames.power == 1 ? std::sqrt(energy)
+                             : std::pow(energy, frames.power / 2);
+}
 
+/// The block's frame through the mel filters: y gets the energies, loudest[frame] the greatest.
+template <class T>
+__device__ void filter_frame(const Frames<T>& frames, const T* powers, T* y, T* loudest) {
+  const std::int64_t clip = blockIdx.x / frames.count, frame = blockIdx.x % frames.count;
   T top = 0;
-  for (int m = thread; m < plan.n_mels; m += frame_threads) {
-    const Filter filter = plan.filters[m];
+  for (int m = static_cast<int>(threadIdx.x); m < frames.n_mels; m += frame_threads) {
+    const Filter filter = frames.filters[m];
     T sum = 0;
     for (int i = 0; i < filter.count; ++i)
-      sum += plan.weights[filter.offset + i] * powers[filter.first + i];
-    y[(clip * plan.n_mels + m) * plan.frames + frame] = sum;
+      sum += frames.weights[filter.offset + i] * powers[filter.first + i];
+    y[(clip * frames.n_mels + m) * frames.count + frame] = sum;
     top = sum > top ? sum : top;
   }
   top = simt::block_max(top);
-  if (thread == 0) loudest[blockIdx.x] = top;
+  if (threadIdx.x == 0) loudest[blockIdx.x] = top;
+}
+
+// One block a frame: in one kernel with our own transform, in two with another between them.
+
+template <class T>
+__global__ void __launch_bounds__(frame_threads)
+    transform_and_filter(Frames<T> frames, const T* x, T* y, T* loudest) {
+  SIMT_DYNAMIC_SHARED(Complex<T>, buffers);
+  const int half = frames.n_fft / 2;
+  // A real frame is transformed as half as many complex numbers: even samples and odd ones.
+  window_frame(frames, x, reinterpret_cast<T*>(buffers));
+  __syncthreads();
+  const Complex<T>* const z = fourier(buffers, buffers + half, half, frames.roots);
+
+  // X[k] = E[k] + exp(−2πi k / n) O[k], E and O the transforms of the even and of the odd samples:
+  // 2 E[k] = Z[k] + conj Z[−k], 2i O[k] = Z[k] − conj Z[−k].
+  T* const powers = reinterpret_cast<T*>(z == buffers ? buffers + half : buffers);
+  for (int k = static_cast<int>(threadIdx.x); k <= half; k += frame_threads) {
+    const Complex<T> a = z[k & (half - 1)], b = z[(half - k) & (half - 1)];
+    const Complex<T> even = {(a.re + b.re) / 2, (a.im - b.im) / 2},
+                     odd = {(a.im + b.im) / 2, (b.re - a.re) / 2};
+    powers[k] = power_of(frames, even + frames.roots[k] * odd);
+  }
+  __syncthreads();
+  filter_frame(frames, powers, y, loudest);
+}
+
+template <class T>
+__global__ void __launch_bounds__(frame_threads)
+    window_kernel(Frames<T> frames, const T* x, T* windowed) {
+  window_frame(frames, x, windowed + blockIdx.x * std::int64_t{frames.n_fft});
+}
+
+template <class T>
+__global__ void __launch_bounds__(frame_threads)
+    filter_kernel(Frames<T> frames, const Complex<T>* spectrum, T* y, T* loudest) {
+  SIMT_DYNAMIC_SHARED(T, powers);
+  const int bins = frames.n_fft / 2 + 1;
+  for (int k = static_cast<int>(threadIdx.x); k < bins; k += frame_threads)
+    powers[k] = power_of(frames, spectrum[blockIdx.x * std::int64_t{bins} + k]);
+  __syncthreads();
+  filter_frame(frames, powers, y, loudest);
 }
 
 /// Energies to dB below the clip's greatest, in place; `blocks` blocks a clip of `size` elements.
 template <class T>
 __global__ void __launch_bounds__(decibel_threads)
-    decibels(int frames, std::int64_t size, unsigned blocks, T amin, T floor, const T* loudest,
-             T* y) {
+    decibels_kernel(int frames, std::int64_t size, unsigned blocks, T amin, T floor,
+                    const T* loudest, T* y) {
   const std::int64_t clip = blockIdx.x / blocks;
   T top = amin;
   for (int i = static_cast<int>(threadIdx.x); i < frames; i += decibel_threads) {
@@ -169,71 +174,138 @@ __global__ void __launch_bounds__(decibel_threads)
   value = level > floor ? level : floor;
 }
 
-/// The mel filters in the host's memory.
-template <class T>
-struct FilterBank {
-  std::vector<Filter> filters;
-  std::vector<T> weights;
+/// Device memory that is kept: the process ends with it.
+void* keep(const Stream& stream, const void* from, std::size_t bytes) {
+#if defined(__CUDACC__)
+  const DeviceApi& api = cuda_device_api;
+#else
+  const DeviceApi& api = simt_device_api;
+#endif
+  void* to = nullptr;
+  const auto check = [](const char* why) {
+    if (why) fail("[spectrogram] tables: {}", why);
+  };
+  check(api.allocate(stream.device.index, std::max<std::size_t>(bytes, 1), &to));
+  check(api.copy(stream, to, from, bytes));
+  return to;
+}
 
-  /// The calling thread's; made again only when the parameters differ from the last call's.
-  static const FilterBank& of(const SpectrogramParams& p) {
-    using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, double, double>;
-    thread_local Key latest_key{};
-    thread_local FilterBank latest;
-    const Key key{p.sample_rate, p.n_fft, p.n_mels, p.fmin, p.fmax};
-    if (latest_key != key) {
-      FilterBank bank;
-      for (const MelFilter& f : mel_filters(p.sample_rate, p.n_fft, p.n_mels, p.fmin, p.fmax)) {
-        bank.filters.push_back({static_cast<int>(f.first), static_cast<int>(f.weights.size()),
-                                static_cast<int>(bank.weights.size())});
-        for (const double w : f.weights) bank.weights.push_back(static_cast<T>(w));
-      }
-      latest = std::move(bank);
-      latest_key = key;
+template <class T>
+const T* keep(const Stream& stream, const std::vector<T>& values) {
+  return static_cast<const T*>(keep(stream, values.data(), values.size() * sizeof(T)));
+}
+
+template <class T>
+struct Tables {
+  const T* window;
+  const Complex<T>* roots;
+  const Filter* filters;
+  const T* weights;
+
+  Tables(const Stream& stream, const SpectrogramParams& p) {
+    const std::vector<double> hann = hann_window(p.n_fft);
+    std::vector<T> rounded(hann.begin(), hann.end());
+    window = keep(stream, rounded);
+    std::vector<Complex<T>> circle;
+    for (std::int64_t k = 0; k < p.n_fft; ++k) {
+      const double angle = -2 * 3.14159265358979323846 * static_cast<double>(k) / p.n_fft;
+      circle.push_back({static_cast<T>(std::cos(angle)), static_cast<T>(std::sin(angle))});
     }
-    return latest;
+    roots = keep(stream, circle);
+    std::vector<Filter> bank;
+    rounded.clear();
+    for (const MelFilter& f : mel_filters(p.sample_rate, p.n_fft, p.n_mels, p.fmin, p.fmax)) {
+      bank.push_back({static_cast<int>(f.first), static_cast<int>(f.weights.size()),
+                      static_cast<int>(rounded.size())});
+      for (const double w : f.weights) rounded.push_back(static_cast<T>(w));
+    }
+    filters = keep(stream, bank);
+    weights = keep(stream, rounded);
   }
 };
 
-template <class T>
-void forward(Exec& exec, const SpectrogramParams& p, const T* x, T* y) {
-  if (p.batch == 0) return;
-  const int n_fft = static_cast<int>(p.n_fft), frames = static_cast<int>(p.frames());
-  T* window = exec.workspace.allocate_array<T>(n_fft);
-  Complex<T>* roots = exec.workspace.allocate_array<Complex<T>>(n_fft);
-  simt::launch(exec.stream, tables<T>, (n_fft + frame_threads - 1) / frame_threads, frame_threads,
-               0, n_fft, window, roots);
-
-  const FilterBank<T>& bank = FilterBank<T>::of(p);
-  const Plan<T> plan{p.samples,
-                     p.hop_length,
-                     n_fft,
-                     static_cast<int>(p.n_mels),
-                     frames,
-                     static_cast<T>(p.power),
-                     window,
-                     roots,
-                     simt::upload(exec, bank.filters),
-                     simt::upload(exec, bank.weights)};
-  T* loudest = exec.workspace.allocate_array<T>(p.batch * frames);
-  simt::launch(exec.stream, mel_energies<T>, static_cast<unsigned>(p.batch * frames), frame_threads,
-               n_fft * sizeof(Complex<T>), plan, x, y, loudest);
-
-  const std::int64_t size = p.n_mels * frames;
-  const auto blocks = static_cast<unsigned>((size + decibel_threads - 1) / decibel_threads);
-  simt::launch(exec.stream, decibels<T>, static_cast<unsigned>(p.batch) * blocks, decibel_threads,
-               0, frames, size, blocks, static_cast<T>(p.amin), static_cast<T>(-p.top_db), loudest,
-               y);
+unsigned blocks_of(const SpectrogramParams& p) {
+  return static_cast<unsigned>(p.batch * p.frames());
 }
 
 }  // namespace
 
+template <class T>
+Frames<T> frames_of(const Stream& stream, const SpectrogramParams& p) {
+  using Key = std::tuple<int, std::int64_t, std::int64_t, std::int64_t, double, double>;
+  static std::mutex mutex;
+  static auto& cache = *new std::map<Key, Tables<T>>;
+  const std::scoped_lock lock(mutex);
+  const Key key{stream.device.index, p.sample_rate, p.n_fft, p.n_mels, p.fmin, p.fmax};
+  auto found = cache.find(key);
+  if (found == cache.end()) found = cache.emplace(key, Tables<T>(stream, p)).first;
+  const Tables<T>& tables = found->second;
+  return {p.samples,
+          p.hop_length,
+          static_cast<int>(p.n_fft),
+          static_cast<int>(p.n_mels),
+          static_cast<int>(p.frames()),
+          static_cast<T>(p.power),
+          tables.window,
+          tables.roots,
+          tables.filters,
+          tables.weights};
+}
+
+template <class T>
+void window(Exec& exec, const SpectrogramParams& p, const Frames<T>& frames, const T* x,
+            T* windowed) {
+  simt::launch(exec.stream, window_kernel<T>, blocks_of(p), frame_threads, 0, frames, x, windowed);
+}
+
+template <class T>
+void mel_energies(Exec& exec, const SpectrogramParams& p, const Frames<T>& frames,
+                  const Complex<T>* spectrum, T* y, T* loudest) {
+  simt::launch(exec.stream, filter_kernel<T>, blocks_of(p), frame_threads,
+               (p.n_fft / 2 + 1) * sizeof(T), frames, spectrum, y, loudest);
+}
+
+template <class T>
+void decibels(Exec& exec, const SpectrogramParams& p, const T* loudest, T* y) {
+  const int frames = static_cast<int>(p.frames());
+  const std::int64_t size = p.n_mels * frames;
+  const auto blocks = static_cast<unsigned>((size + decibel_threads - 1) / decibel_threads);
+  simt::launch(exec.stream, decibels_kernel<T>, static_cast<unsigned>(p.batch) * blocks,
+               decibel_threads, 0, frames, size, blocks, static_cast<T>(p.amin),
+               static_cast<T>(-p.top_db), loudest, y);
+}
+
+#define DUET_INSTANTIATE(T)                                                                        \
+  template Frames<T> frames_of(const Stream&, const SpectrogramParams&);                           \
+  template void window(Exec&, const SpectrogramParams&, const Frames<T>&, const T*, T*);           \
+  template void mel_energies(Exec&, const SpectrogramParams&, const Frames<T>&, const Complex<T>*, \
+                             T*, T*);                                                              \
+  template void decibels(Exec&, const SpectrogramParams&, const T*, T*)
+DUET_INSTANTIATE(float);
+DUET_INSTANTIATE(double);
+#undef DUET_INSTANTIATE
+
+namespace {
+
+template <class T>
+void forward(Exec& exec, const SpectrogramParams& p, const T* x, T* y) {
+  if (p.batch == 0) return;
+  const Frames<T> frames = frames_of<T>(exec.stream, p);
+  T* loudest = exec.workspace.allocate_array<T>(p.batch * p.frames());
+  simt::launch(exec.stream, transform_and_filter<T>, blocks_of(p), frame_threads,
+               p.n_fft * sizeof(Complex<T>), frames, x, y, loudest);
+  decibels(exec, p, loudest, y);
+}
+
+}  // namespace
+}  // namespace spectrogram
+
 extern const SpectrogramRow spectrogram_cuda = {
     {SIMT_ROW("fft"), RowKind::handwritten, simt::device_type},
     [](const SpectrogramParams& p, DType dtype) {
-      if (p.n_fft < 2 || p.n_fft > greatest_n_fft || (p.n_fft & (p.n_fft - 1)) != 0)
-        return Support::no(
-            fmt::format("takes an n_fft of 2, 4, 8 … {}, not {}", greatest_n_fft, p.n_fft));
+      if (p.n_fft < 2 || p.n_fft > spectrogram::greatest_n_fft || (p.n_fft & (p.n_fft - 1)) != 0)
+        return Support::no(fmt::format("takes an n_fft of 2, 4, 8 … {}, not {}",
+                                       spectrogram::greatest_n_fft, p.n_fft));
       if (p.batch * p.n_mels * p.frames() >= std::int64_t{1} << 31)
         return Support::no("takes results of fewer than 2^31 elements");
       return any_floating(dtype);
@@ -241,7 +313,7 @@ extern const SpectrogramRow spectrogram_cuda = {
     [](Exec& exec, const SpectrogramParams& p, ConstView x, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(exec, p, x.as<T>(), y.as<T>());
+        spectrogram::forward<T>(exec, p, x.as<T>(), y.as<T>());
       });
     },
 };

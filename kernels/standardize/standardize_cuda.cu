@@ -4,10 +4,10 @@
 namespace duet {
 namespace {
 
-constexpr int block_threads = 256, packs_per_thread = 4;
+constexpr int block_threads = 256, packets_per_thread = 4;
 
 template <class T>
-constexpr int block_elements = block_threads* packs_per_thread* simt::Pack<T>::count;
+constexpr int block_elements = block_threads* packets_per_thread* simt::packet_width<T>;
 
 /// y = x · a + b of a channel.
 template <class T>
@@ -17,13 +17,12 @@ struct Line {
 
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    standardize(std::int64_t count, unsigned channels, bool packs, const Line<T>* lines, const T* x,
-                T* y) {
-  constexpr int width = simt::Pack<T>::count;
+    standardize(std::int64_t count, unsigned channels, const Line<T>* lines, const T* x, T* y) {
+  constexpr int width = simt::packet_width<T>;
   const std::int64_t begin = blockIdx.x * std::int64_t{block_elements<T>};
   const auto first_channel = static_cast<unsigned>(begin % channels);
 #pragma unroll
-  for (int k = 0; k < packs_per_thread; ++k) {
+  for (int k = 0; k < packets_per_thread; ++k) {
     const unsigned offset = (k * block_threads + threadIdx.x) * width;
     const std::int64_t i = begin + offset;
     unsigned channel = (first_channel + offset) % channels;
@@ -32,14 +31,10 @@ __global__ void __launch_bounds__(block_threads)
       channel = channel + 1 == channels ? 0 : channel + 1;
       return value * line.a + line.b;
     };
-    if (packs && i + width <= count) {
-      simt::Pack<T> pack = simt::load_pack(x + i);
+    auto packet = simt::load<width>(x, i, count);
 #pragma unroll
-      for (int j = 0; j < width; ++j) pack.at[j] = apply(pack.at[j]);
-      simt::store_pack(y + i, pack);
-    } else {
-      for (std::int64_t j = i; j < i + width && j < count; ++j) y[j] = apply(x[j]);
-    }
+    for (int j = 0; j < width; ++j) packet.at[j] = apply(packet.at[j]);
+    simt::store<width>(y, i, count, packet);
   }
 }
 
@@ -63,12 +58,9 @@ extern const StandardizeRow standardize_cuda = {
           lines.push_back(
               {static_cast<T>(p.scale / std[c]), static_cast<T>((p.offset - mean[c]) / std[c])});
         const Line<T>* on_device = simt::upload(exec, lines);
-        const auto blocks =
-            static_cast<unsigned>((count + block_elements<T> - 1) / block_elements<T>);
-        simt::launch(exec.stream, standardize<T>, blocks, block_threads, 0, count,
-                     static_cast<unsigned>(p.channels),
-                     simt::takes_packs(x.data) && simt::takes_packs(y.data), on_device, x.as<T>(),
-                     y.as<T>());
+        simt::launch(exec.stream, standardize<T>, simt::blocks_for(count, block_elements<T>),
+                     block_threads, 0, count, static_cast<unsigned>(p.channels), on_device,
+                     x.as<T>(), y.as<T>());
       });
     },
 };

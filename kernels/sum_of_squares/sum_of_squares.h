@@ -17,7 +17,7 @@ std::string describe(const SumOfSquaresParams& p);
 struct SumOfSquaresRow : RowInfo {
   using Params = SumOfSquaresParams;
   Support (*supports)(const Params&, DType);
-  /// → y: one f64 element.
+  /// xs, in device rows of mixed types → y: one f64 element.
   void (*forward)(Exec&, const Params&, std::span<const ConstView> xs, View y);
 };
 

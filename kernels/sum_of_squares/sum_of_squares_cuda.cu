@@ -4,41 +4,41 @@
 namespace duet {
 namespace {
 
-constexpr int block_threads = 256, packs_per_thread = 8;
+constexpr int block_threads = 256, block_elements = 32 * block_threads;
 
-template <class T>
 struct Array {
-  const T* x;
+  const void* x;
+  DType dtype;
   std::int64_t count;
   unsigned first_block;
-  bool packs;
 };
 
+/// What a thread finds among the block's elements, which start at `begin`.
 template <class T>
-constexpr int block_elements = block_threads* packs_per_thread* simt::Pack<T>::count;
-
-__device__ __forceinline__ double square(double x) { return x * x; }
-
-/// The sum of a block's elements, in double whatever they are: partial[block].
-template <class T>
-__global__ void __launch_bounds__(block_threads)
-    sum_blocks(const Array<T>* arrays, int array_count, double* partial) {
-  constexpr int width = simt::Pack<T>::count;
-  const Array<T> array = simt::entry_of_block(arrays, array_count);
-  const std::int64_t begin = std::int64_t{blockIdx.x - array.first_block} * block_elements<T>;
+__device__ __forceinline__ double thread_sum(const Array& array, std::int64_t begin) {
+  constexpr int width = simt::packet_width<T>;
   double sum = 0;
 #pragma unroll
-  for (int k = 0; k < packs_per_thread; ++k) {
-    const std::int64_t i =
-        begin + (k * block_threads + static_cast<int>(threadIdx.x)) * std::int64_t{width};
-    if (array.packs && i + width <= array.count) {
-      const simt::Pack<T> x = simt::load_pack(array.x + i);
+  for (int k = 0; k < block_elements; k += block_threads * width) {
+    const std::int64_t i = begin + k + static_cast<int>(threadIdx.x) * width;
+    const auto packet = simt::load<width>(static_cast<const T*>(array.x), i, array.count);
 #pragma unroll
-      for (int j = 0; j < width; ++j) sum += square(x.at[j]);
-    } else {
-      for (std::int64_t j = i; j < i + width && j < array.count; ++j) sum += square(array.x[j]);
+    for (int j = 0; j < width; ++j) {
+      const double x = packet.at[j];
+      sum += x * x;
     }
   }
+  return sum;
+}
+
+/// The sum of a block's elements, in double whatever they are: partial[block].
+__global__ void __launch_bounds__(block_threads)
+    sum_blocks(const Array* arrays, int array_count, double* partial) {
+  const Array array = simt::entry_of_block(arrays, array_count);
+  const std::int64_t begin = std::int64_t{blockIdx.x - array.first_block} * block_elements;
+  double sum = array.dtype == DType::bf16  ? thread_sum<bf16>(array, begin)
+               : array.dtype == DType::f32 ? thread_sum<float>(array, begin)
+                                           : thread_sum<double>(array, begin);
   sum = simt::block_sum(sum);
   if (threadIdx.x == 0) partial[blockIdx.x] = sum;
 }
@@ -52,35 +52,23 @@ __global__ void __launch_bounds__(block_threads)
   if (threadIdx.x == 0) *y = sum;
 }
 
-/// → the number of partial sums.
-template <class T>
-unsigned sum_all(Exec& exec, std::span<const ConstView> xs, double** partial) {
-  std::vector<Array<T>> table;
-  unsigned blocks = 0;
-  for (const ConstView& x : xs) {
-    if (x.numel() == 0) continue;
-    table.push_back({x.as<T>(), x.numel(), blocks, simt::takes_packs(x.data)});
-    blocks += static_cast<unsigned>((x.numel() + block_elements<T> - 1) / block_elements<T>);
-  }
-  *partial = exec.workspace.allocate_array<double>(blocks);
-  if (blocks == 0) return 0;
-  const Array<T>* on_device = simt::upload(exec, table);
-  simt::launch(exec.stream, sum_blocks<T>, blocks, block_threads, 0, on_device,
-               static_cast<int>(table.size()), *partial);
-  return blocks;
-}
-
 }  // namespace
 
 extern const SumOfSquaresRow sum_of_squares_cuda = {
     {SIMT_ROW("tree"), RowKind::handwritten, simt::device_type},
-    [](const SumOfSquaresParams&, DType dtype) { return any_floating(dtype); },
+    [](const SumOfSquaresParams&, DType dtype) { return any_real(dtype); },
     [](Exec& exec, const SumOfSquaresParams&, std::span<const ConstView> xs, View y) {
-      double* partial = nullptr;
-      const unsigned count =
-          dispatch_floating(xs.empty() ? DType::f32 : xs[0].dtype,
-                            [&](auto zero) { return sum_all<decltype(zero)>(exec, xs, &partial); });
-      simt::launch(exec.stream, sum_partials, 1, block_threads, 0, partial, count, y.as<double>());
+      std::vector<Array> table;
+      unsigned blocks = 0;
+      for (const ConstView& x : xs) {
+        if (x.numel() == 0) continue;
+        table.push_back({x.data, x.dtype, x.numel(), blocks});
+        blocks += simt::blocks_for(x.numel(), block_elements);
+      }
+      double* partial = exec.workspace.allocate_array<double>(blocks);
+      simt::launch(exec.stream, sum_blocks, blocks, block_threads, 0, simt::upload(exec, table),
+                   static_cast<int>(table.size()), partial);
+      simt::launch(exec.stream, sum_partials, 1, block_threads, 0, partial, blocks, y.as<double>());
     },
 };
 

@@ -278,6 +278,10 @@ TEST_CASE("refused: options and configurations that are wrong") {
   check_refused(attempt({"--impl", "conv2d=nonsense"}), 2, {"nonsense", "conv2d", "ref"});
   check_refused(attempt({"--impl", "telepathy=ref"}), 2, {"telepathy"});
   check_refused(attempt({"--precision", "f8"}), 2, {"--precision", "f32"});
+  check_refused(attempt({"--precision", "tf32", "--device", "cpu"}), 2,
+                {"tf32", "conv2d", "on cpu", "simt.tensor_core does"});
+  check_refused(attempt({"--precision", "bf16", "--device", "cpu"}), 2,
+                {"bf16", "conv2d", "on cpu", "simt.tensor_core does"});
   check_refused(attempt({"--device", "abacus"}), 2, {"abacus", "cuda:N"});
   check_refused(train_mm({"--out", run.string()}), 2, {"--faces", "--demo"});
   check_refused(train_mm({}), 2, {"--out", "--resume"});

@@ -63,3 +63,29 @@ TEST_CASE("simt: a NaN is told where it began, by a graph as without") {
     CHECK(ended.err.substr(at) == told);
   }
 }
+
+TEST_CASE("simt: in TF32 and bf16 a training learns, repeats its bits, and is not f32's") {
+  const Words options = {"--batch-size", "24", "--epochs", "3", "--device", "simt"};
+  const TemporaryFolder folder;
+  const auto train = [&](const char* name, const char* precision) {
+    const auto run = folder / name;
+    const Ended ended = train_mm(begin(run, options + Words{"--precision", precision}));
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    return losses(run);
+  };
+  const std::vector<double> f32 = train("f32", "f32");
+  for (const char* precision : {"tf32", "bf16"}) {
+    CAPTURE(precision);
+    const std::vector<double> once = train(precision, precision);
+    REQUIRE(once.size() == 3);
+    CHECK(once.back() < once.front());
+    CHECK(once != f32);
+    CHECK(once == train((std::string(precision) + " again").c_str(), precision));
+    // The model file notes the precision; inference needs no device that has it.
+    const auto model = (folder / precision / "model.safetensors").string();
+    CHECK(holds(read_text(model), {precision}));
+    const Ended answer = infer_mm(
+        {model, "--device", "cpu", "--face", a_face().string(), "--voice", a_voice().string()});
+    CHECK_MESSAGE(answer.status == 0, to_string(answer));
+  }
+}

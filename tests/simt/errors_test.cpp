@@ -87,7 +87,13 @@ TEST_CASE("more than an H100 has") {
   has(error, "49156 bytes of SIMT_SHARED memory; 49152 are possible");
   has(error_of("large_dynamic"), "232449 bytes of dynamic shared memory");
   has(error_of("large_block"), "a block of (1025, 1, 1) threads");
-  has(error_of("empty_grid"), "a grid of (0, 1, 1) blocks");
+  has(error_of("large_grid"), "a grid of (1, 65536, 1) blocks");
+}
+
+TEST_CASE("an empty grid is nothing to do") {
+  const DeviceArray<float> y(64);
+  CHECK(error_of("empty_grid", y.get()) == "");
+  CHECK(std::isnan(y.host()[0]));
 }
 
 TEST_CASE("pointers that are not the device's") {
@@ -99,6 +105,12 @@ TEST_CASE("pointers that are not the device's") {
   CHECK(error_of("correct", y) == "");
   simt::deallocate(y);
   has(error_of("correct", y), "has been freed");
+}
+
+TEST_CASE("rows of ldmatrix that the hardware cannot read") {
+  has(error_of("misaligned_row"), "must start at a multiple of 16");
+  has(error_of("misaligned_row"), source_line("faulty.cu", "ldmatrix_x4(r, &tile"));
+  has(error_of("row_in_global"), "is not in the block's shared memory");
 }
 
 TEST_CASE("copies by cp.async that the hardware cannot do") {

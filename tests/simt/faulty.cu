@@ -76,6 +76,19 @@ __global__ void misaligned_copy(float* y) {
   simt::cp_async16(tile + 1, y);
 }
 
+__global__ void misaligned_row(float* y) {
+  SIMT_SHARED(tile, unsigned[32][6]);
+  unsigned r[4];
+  simt::ldmatrix_x4(r, &tile[threadIdx.x % 32]);
+  y[threadIdx.x] = static_cast<float>(r[0]);
+}
+
+__global__ void row_in_global(float* y) {
+  unsigned r[4];
+  simt::ldmatrix_x4(r, y);
+  y[threadIdx.x] = static_cast<float>(r[0]);
+}
+
 __global__ void copy_to_global(float* y) { simt::cp_async16(y, y + 32); }
 
 __global__ void unwritten(float* y) {
@@ -124,7 +137,7 @@ void launch_faulty(const Stream& stream, std::string_view name, float* y) {
   struct Case {
     std::string_view name;
     void (*kernel)(float*);
-    unsigned grid, block;
+    dim3 grid, block;
     std::size_t dynamic_shared_bytes;
   };
   const Case cases[] = {
@@ -144,12 +157,15 @@ void launch_faulty(const Stream& stream, std::string_view name, float* y) {
     {"misaligned", misaligned, 1, 1, 0},
     {"misaligned_copy", misaligned_copy, 1, 1, 0},
     {"copy_to_global", copy_to_global, 1, 1, 0},
+    {"misaligned_row", misaligned_row, 1, 32, 0},
+    {"row_in_global", row_in_global, 1, 32, 0},
     {"unwritten", unwritten, 1, 64, 0},
     {"warp_exchange", warp_exchange, 1, 32, 0},
     {"unsynchronised_warp", unsynchronised_warp, 1, 32, 0},
     {"race_of_blocks", race_of_blocks, 3, 32, 0},
     {"last_block", last_block, 5, 1, 0},
     {"large_block", correct, 1, 1025, 0},
+    {"large_grid", correct, dim3(1, 65536), 32, 0},
     {"empty_grid", correct, 0, 32, 0},
     {"large_dynamic", correct, 1, 32, 227 * 1024 + 1},
   };

@@ -1,11 +1,6 @@
-/// What the sanitized flavours find in a kernel. Each fault is run by a program of its own, this
-/// one again, which the sanitizer ends.
+/// What the sanitized flavours find in a kernel.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <string>
 
 #include "kernels/simt/emulator.h"
@@ -13,49 +8,13 @@
 #include "tests/simt/faulty.h"
 #include "tests/simt/flavour.h"
 #include "tests/simt/kernels.h"
+#include "tests/simt/report.h"
 #include "tests/simt/source_line.h"
 
 using namespace duet;
 using namespace duet::test;
 
-/// ThreadSanitizer would wait a second for other threads at the end of each program.
-extern "C" const char* __tsan_default_options() { return "atexit_sleep_ms=0"; }
-
 namespace {
-
-constexpr int found_status = 66;
-
-struct Report {
-  int status;
-  std::string text;
-};
-
-/// Runs the planted fault, a test case that is skipped otherwise, in another process.
-Report report_of(const std::string& fault) {
-  std::array<char, 4096> path{};
-  REQUIRE(readlink("/proc/self/exe", path.data(), path.size() - 1) > 0);
-  const std::string options = fmt::format("halt_on_error=1:exitcode={}", found_status);
-  const std::string command = fmt::format(
-      "ASAN_OPTIONS={0}:detect_leaks=0 UBSAN_OPTIONS={0}:print_stacktrace=1 TSAN_OPTIONS={0} '{1}' "
-      "--no-skip --test-case='planted: {2}' 2>&1",
-      options, path.data(), fault);
-  std::FILE* pipe = popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Report report;
-  for (int c; (c = std::fgetc(pipe)) != EOF;) report.text += static_cast<char>(c);
-  const int status = pclose(pipe);
-  report.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return report;
-}
-
-/// A report of this kind about this line ends the program.
-void check_found(const std::string& fault, const std::string& kind, const std::string& line) {
-  const Report report = report_of(fault);
-  INFO(fault << " exited with " << report.status << ":\n" << report.text);
-  CHECK(report.status == found_status);
-  CHECK(report.text.find(kind) != std::string::npos);
-  CHECK(report.text.find(line) != std::string::npos);
-}
 
 void run_faulty(const char* name) {
   const DeviceArray<float> y(64);

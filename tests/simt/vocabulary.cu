@@ -119,6 +119,21 @@ __global__ void arithmetic_kernel(float* out) {
   out[i++] = static_cast<float>(simt::pack_bf16(1.0f, -2.0f) == 0xc0003f80u);
 }
 
+__global__ void matrices_kernel(unsigned* registers) {
+  SIMT_SHARED(matrices, unsigned short[32][8]);
+  const int lane = threadIdx.x;
+  for (int column = 0; column < 8; ++column)
+    matrices[lane][column] = static_cast<unsigned short>(8 * lane + column);
+  __syncwarp();
+  unsigned plain[4], transposed[4];
+  simt::ldmatrix_x4(plain, &matrices[lane]);
+  simt::ldmatrix_x4_trans(transposed, &matrices[lane]);
+  for (int i = 0; i < 4; ++i) {
+    registers[32 * i + lane] = plain[i];
+    registers[32 * (4 + i) + lane] = transposed[i];
+  }
+}
+
 /// Zeros where the predicate is false; groups of several copies.
 __global__ void copies_kernel(const float* from, float* to) {
   SIMT_SHARED(tile, float[3][4 * 32]);
@@ -159,6 +174,9 @@ void atomics(const Stream& stream, float* f, double* d, unsigned long long* wide
 }
 void arithmetic(const Stream& stream, float* out) {
   simt::launch(stream, arithmetic_kernel, 1, 1, 0, out);
+}
+void matrices(const Stream& stream, unsigned* registers) {
+  simt::launch(stream, matrices_kernel, 1, 32, 0, registers);
 }
 void copies(const Stream& stream, const float* from, float* to) {
   simt::launch(stream, copies_kernel, 1, 32, 0, from, to);

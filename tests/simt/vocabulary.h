@@ -14,6 +14,9 @@ void leave_one_by_one(const Stream& stream, int* out);
 void atomics(const Stream& stream, float* f, double* d, unsigned long long* wide, int* i,
              unsigned* u);
 void arithmetic(const Stream& stream, float* out);
+/// registers (8, 32 lanes): of ldmatrix, then transposing. Matrix i (8, 8) holds 64 i + 8 row +
+/// column.
+void matrices(const Stream& stream, unsigned* registers);
 void copies(const Stream& stream, const float* from, float* to);
 
 const char* row_name();

@@ -89,6 +89,19 @@ TEST_CASE("bits and arithmetic") {
         std::vector<float>{0.5f, 10, 8, 31, 4, 7, 3, 1, 3, 4, 1, 1, 1.015625f, 1.0009765625f, 1});
 }
 
+TEST_CASE("ldmatrix hands out the fragments of the matrix instructions") {
+  const DeviceArray<unsigned> registers(256);
+  matrices(simt_stream, registers.get());
+  const auto got = registers.host();
+  for (unsigned i = 0; i < 4; ++i)
+    for (unsigned lane = 0; lane < 32; ++lane) {
+      const unsigned g = lane / 4, t = lane % 4;
+      const auto at = [&](unsigned row, unsigned column) { return 64 * i + 8 * row + column; };
+      CHECK(got[32 * i + lane] == (at(g, 2 * t) | at(g, 2 * t + 1) << 16));
+      CHECK(got[32 * (4 + i) + lane] == (at(2 * t, g) | at(2 * t + 1, g) << 16));
+    }
+}
+
 TEST_CASE("copies by cp.async arrive at their wait") {
   auto values = std::vector<float>(384);
   std::iota(values.begin(), values.end(), 1.0f);

@@ -10,6 +10,7 @@
 #include "kernels/adam/adam.h"
 #include "kernels/sum_of_squares/sum_of_squares.h"
 #include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -62,6 +63,7 @@ TEST_CASE("adam: every row makes PyTorch's updates, with coupled L2") {
     for (const DType dtype : {DType::f32, DType::f64}) {
       if (!row.supports({}, dtype)) continue;
       ++tried;
+      test::compared("adam", row, dtype);
       const ImplScope forced(fmt::format("adam={}", row.name));
       const Tensor w = tensor(w_start, dtype, row.device), u = tensor(u_start, dtype, row.device);
       Adam adam({{"w", w, 0.02}, {"u", u}}, {.lr = 0.01});
@@ -117,11 +119,11 @@ TEST_CASE("adam: every row equals the reference on many elements") {
     return std::vector{w, m, v};
   };
   const auto& rows = adam_rows().rows();
-  const auto truth = run(rows.back(), DType::f64);
-  REQUIRE(rows.back().kind == RowKind::ref);
+  const auto truth = run(test::reference(adam_rows()), DType::f64);
   for (const AdamRow& row : rows)
     for (const DType dtype : {DType::f32, DType::f64}) {
       if (!row.supports(params, dtype)) continue;
+      test::compared("adam", row, dtype);
       const auto result = run(row, dtype);
       // Moments: two products and a sum of numbers below 1. Weights: one rounding of |w| ≤ 1.01,
       // and an increment of at most lr·(1/0.271)/(sqrt(v)/sqrt(0.003)) with sqrt(v) ≥ 0.99·|m|:
@@ -134,6 +136,59 @@ TEST_CASE("adam: every row equals the reference on many elements") {
         CHECK(run(row, dtype)[0] == result[0]);
       }
     }
+}
+
+TEST_CASE("adam: every row takes bf16 gradients for their numbers, and leaves rounded copies") {
+  // One call for three parameters: two with bf16 gradients and copies, the second at an address
+  // that vectors do not like, and one without either.
+  constexpr std::int64_t cuts[] = {0, 2001, 5000, 7003}, count = 7003;
+  const Philox philox{7, 0};
+  std::vector<float> w(count), g(count), m(count), v(count);
+  std::vector<bf16> g_bf16(count);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto draw = [&](int k) { return philox.uniform(static_cast<std::uint64_t>(4 * i + k)); };
+    w[i] = draw(0) - 0.5f;
+    g_bf16[i] = bf16(draw(1) - 0.5f);
+    g[i] = widen(g_bf16[i]);
+    m[i] = draw(2) - 0.5f;
+    v[i] = draw(3);
+  }
+  for (const AdamRow& row : adam_rows().rows()) {
+    CAPTURE(row.name);
+    std::vector<bf16> copies;
+    const auto run = [&](bool in_bf16) {
+      RowMemory memory(row);
+      Exec exec = memory.exec();
+      float *weight = memory.put(w), *first = memory.put(m), *second = memory.put(v);
+      const float* grad = memory.put(g);
+      const bf16* grad_bf16 = memory.put(g_bf16);
+      bf16* copy = memory.allocate_array<bf16>(count);
+      std::vector<AdamSlot> slots;
+      for (int k = 0; k < 3; ++k) {
+        const std::int64_t at = cuts[k];
+        const Shape shape{cuts[k + 1] - at};
+        AdamSlot slot{{weight + at, shape, DType::f32},
+                      {grad + at, shape, DType::f32},
+                      {first + at, shape, DType::f32},
+                      {second + at, shape, DType::f32},
+                      0.01};
+        if (in_bf16 && k < 2) {
+          slot.grad = {grad_bf16 + at, shape, DType::bf16};
+          slot.copy = {copy + at, shape, DType::bf16};
+        }
+        slots.push_back(slot);
+      }
+      row.step(exec, {1e-3, 0.9, 0.999, 1e-8, 3}, slots);
+      copies = memory.get(copy, count);
+      return memory.get(weight, count);
+    };
+    const std::vector<float> plain = run(false), mixed = run(true);
+    CHECK(plain == mixed);
+    int wrong = 0;
+    for (std::int64_t i = 0; i < count; ++i)
+      wrong += copies[i].bits() != (i < cuts[2] ? bf16(mixed[i]).bits() : 0xffff);
+    CHECK(wrong == 0);
+  }
 }
 
 TEST_CASE("adam: a parameter without a gradient stays; gradients are let go") {
@@ -195,6 +250,7 @@ TEST_CASE("sum_of_squares: every row, over several tensors and sizes") {
     for (const DType dtype : {DType::f32, DType::f64}) {
       if (!row.supports({}, dtype)) continue;
       ++tried;
+      test::compared("sum_of_squares", row, dtype);
       const Device device{row.device, 0};
       const ImplScope forced(fmt::format("sum_of_squares={}", row.name));
       // 1² + … + n², exact in f64.
@@ -217,6 +273,7 @@ TEST_CASE("sum_of_squares: every row, over several tensors and sizes") {
 }
 
 TEST_CASE("sum_of_squares: arrays at any address, and no array") {
+  int with_bf16 = 0;
   for (const SumOfSquaresRow& row : sum_of_squares_rows().rows()) {
     CAPTURE(row.name);
     RowMemory memory(row);
@@ -231,5 +288,15 @@ TEST_CASE("sum_of_squares: arrays at any address, and no array") {
                                           {x + 10'000, {39'999}, DType::f32}};
     row.forward(exec, {49'998}, parts, result);
     CHECK(memory.get(y, 1)[0] == 9 * 49'998);
+    if (!row.supports({}, DType::bf16)) continue;
+    // Among others, at an odd address, and at one that vectors like.
+    const bf16* rounded = memory.put(std::vector<bf16>(20'000, bf16(-0.5f)));
+    const std::vector<ConstView> mixed = {{rounded + 1, {9'000}, DType::bf16},
+                                          {x + 1, {4}, DType::f32},
+                                          {rounded + 10'000, {10'000}, DType::bf16}};
+    row.forward(exec, {19'004}, mixed, result);
+    CHECK(memory.get(y, 1)[0] == 19'000 * 0.25 + 4 * 9);
+    ++with_bf16;
   }
+  CHECK(with_bf16 > 0);
 }

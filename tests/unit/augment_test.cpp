@@ -8,6 +8,7 @@
 #include "kernels/augment_image/augment_image.h"
 #include "kernels/augment_wave/augment_wave.h"
 #include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 
 using namespace duet;
 
@@ -32,6 +33,7 @@ void for_each_row(const RowList<Row>& rows, const typename Row::Params& p, DType
   for (const Row& row : rows.rows()) {
     if (!row.supports(p, dtype)) continue;
     CAPTURE(row.name);
+    test::compared(rows.op(), row, dtype);
     f(row);
   }
 }
@@ -125,7 +127,7 @@ TEST_CASE_TEMPLATE("augment_wave: every row against the f64 reference", T, float
     const std::vector<WaveAugmentation> how(all.begin(), all.begin() + p.batch);
     const auto x = uniform<float>(p.shape().numel(), -1, 1);
     const std::vector<double> wide(x.begin(), x.end());
-    const std::vector<double> expected = run(augment_wave_rows().rows().back(), p, wide, how);
+    const std::vector<double> expected = run(test::reference(augment_wave_rows()), p, wide, how);
     for_each_row(augment_wave_rows(), p, dtype_of<T>, [&](auto& row) {
       const std::vector<T> y = run(row, p, std::vector<T>(x.begin(), x.end()), how);
       double worst = 0;
@@ -181,7 +183,7 @@ TEST_CASE_TEMPLATE("augment_image: every row against the f64 reference", T, floa
     const std::vector<ImageAugmentation> how(all.begin(), all.begin() + p.n);
     const auto x = uniform<float>(p.shape().numel(), 0, 1);
     const std::vector<double> wide(x.begin(), x.end());
-    const std::vector<double> expected = run(augment_image_rows().rows().back(), p, wide, how);
+    const std::vector<double> expected = run(test::reference(augment_image_rows()), p, wide, how);
     for_each_row(augment_image_rows(), p, dtype_of<T>, [&](auto& row) {
       const std::vector<T> y = run(row, p, std::vector<T>(x.begin(), x.end()), how);
       double worst = 0;

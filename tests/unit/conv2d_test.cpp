@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/simt_operands.h"
+#include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -50,9 +51,17 @@ const std::vector<Conv2dParams> cases = {
     {34, 6, 6, 1030, 16, 3, 3, 1, 1, 1, 1},
 };
 
-enum Direction { forward, forward_biased, backward_data, backward_weights };
-const char* const direction_names[] = {"forward", "forward with bias", "backward_data",
-                                       "backward_weights"};
+enum Direction : std::uint8_t {
+  forward,
+  forward_biased,
+  forward_relu,
+  forward_biased_relu,
+  backward_data,
+  backward_weights
+};
+const char* const direction_names[] = {"forward",           "forward with bias",
+                                       "forward with ReLU", "forward with bias and ReLU",
+                                       "backward_data",     "backward_weights"};
 
 /// For the larger tiles of the emulated kernels: ragged ones, whose depth is cut into slices.
 struct LargeCase {
@@ -60,11 +69,11 @@ struct LargeCase {
   Conv2dParams c;
 };
 const LargeCase large_cases[] = {
-    {forward_biased, {1, 17, 16, 88, 132, 3, 3, 1, 1, 1, 1}},
+    {forward_biased_relu, {1, 17, 16, 88, 132, 3, 3, 1, 1, 1, 1}},
     {backward_data, {1, 17, 16, 132, 88, 3, 3, 1, 1, 1, 1}},
     {backward_weights, {2, 26, 24, 16, 132, 3, 3, 1, 1, 1, 1}},
     // The same for Winograd's products,
-    {forward_biased, {1, 48, 44, 16, 132, 3, 3, 1, 1, 1, 1}},
+    {forward_biased_relu, {1, 48, 44, 16, 132, 3, 3, 1, 1, 1, 1}},
     {backward_data, {1, 48, 44, 132, 16, 3, 3, 1, 1, 1, 1}},
     {backward_weights, {1, 8, 7, 132, 136, 3, 3, 1, 1, 1, 1}},
     // and more tiles than it takes at once.
@@ -73,20 +82,31 @@ const LargeCase large_cases[] = {
     {backward_weights, {1, 132, 128, 16, 16, 3, 3, 1, 1, 1, 1}},
 };
 
+/// What the tolerance is about: a ReLU makes no error larger.
+Direction without_relu(Direction direction) {
+  return direction == forward_relu          ? forward
+         : direction == forward_biased_relu ? forward_biased
+                                            : direction;
+}
+
 struct Operands {
-  explicit Operands(const Conv2dParams& c, DType dtype)
-      : x(Array::random(c.x_shape(), 1).to(dtype)),
-        weight(Array::random(c.weight_shape(), 2).to(dtype)),
-        bias(Array::random({c.out_channels}, 3).to(dtype)),
-        grad_y(Array::random(c.y_shape(), 4).to(dtype)) {}
+  /// The same numbers in every dtype that holds those of `exact_in`.
+  Operands(const Conv2dParams& c, DType dtype, DType exact_in = DType::f32)
+      : x(Array::random(c.x_shape(), 1).to(exact_in).to(dtype)),
+        weight(Array::random(c.weight_shape(), 2).to(exact_in).to(dtype)),
+        bias(Array::random({c.out_channels}, 3).to(exact_in).to(dtype)),
+        grad_y(Array::random(c.y_shape(), 4).to(exact_in).to(dtype)) {}
   Array x, weight, bias, grad_y;
 };
 
-void call(const Conv2dRow& row, Direction direction, const Conv2dParams& c, Exec exec, ConstView x,
+void call(const Conv2dRow& row, Direction direction, Conv2dParams c, Exec exec, ConstView x,
           ConstView weight, ConstView bias, ConstView grad_y, View out) {
+  c.relu = direction == forward_relu || direction == forward_biased_relu;
   switch (direction) {
-    case forward: row.forward(exec, c, x, weight, {}, out); break;
-    case forward_biased: row.forward(exec, c, x, weight, bias, out); break;
+    case forward:
+    case forward_relu: row.forward(exec, c, x, weight, {}, out); break;
+    case forward_biased:
+    case forward_biased_relu: row.forward(exec, c, x, weight, bias, out); break;
     case backward_data: row.backward_data(exec, c, grad_y, weight, out); break;
     case backward_weights: row.backward_weights(exec, c, x, grad_y, out); break;
   }
@@ -97,18 +117,12 @@ Array run(const Conv2dRow& row, Direction direction, const Conv2dParams& c, cons
             : direction == backward_weights ? c.weight_shape()
                                             : c.y_shape(),
             in.x.view().dtype);
-  if (row.device == DeviceType::simt) {
-    test::SimtOperands device;
-    const View result = device.make(out.view());
-    call(row, direction, c, {{{DeviceType::simt, 0}}, device}, device.put(in.x.view()),
-         device.put(in.weight.view()), device.put(in.bias.view()), device.put(in.grad_y.view()),
-         result);
-    device.get(result, out.view());
-  } else {
-    TestWorkspace workspace;
-    call(row, direction, c, {{}, workspace}, in.x.view(), in.weight.view(), in.bias.view(),
-         in.grad_y.view(), out.view());
-  }
+  test::compared("conv2d", row, out.view().dtype);
+  RowMemory memory(row);
+  const View result = memory.make(out.view());
+  call(row, direction, c, memory.exec(), memory.put(in.x.view()), memory.put(in.weight.view()),
+       memory.put(in.bias.view()), memory.put(in.grad_y.view()), result);
+  memory.get(result, out.view());
   return out;
 }
 
@@ -119,7 +133,7 @@ std::int64_t reduction_length(Direction direction, const Conv2dParams& c) {
   return taps * c.in_channels + 1;
 }
 
-const Conv2dRow& reference() { return conv2d_rows().rows().back(); }
+const Conv2dRow& reference() { return test::reference(conv2d_rows()); }
 
 /// Calls `f(row, dtype)` for every row and dtype that supports a call; for an emulated kernel,
 /// which takes a hundred times longer, if the call has at most `most_emulated_flops`.
@@ -127,8 +141,7 @@ template <class F>
 void for_each_row(const Conv2dParams& c, double most_emulated_flops, F&& f) {
   for (const Conv2dRow& row : conv2d_rows().rows())
     for (const DType dtype : {DType::f32, DType::f64}) {
-      const bool takes_part = row.device == DeviceType::cpu ||
-                              (row.device == DeviceType::simt && c.flops() <= most_emulated_flops);
+      const bool takes_part = row.device != DeviceType::simt || c.flops() <= most_emulated_flops;
       if (takes_part && row.supports(c, dtype)) f(row, dtype);
     }
 }
@@ -137,13 +150,33 @@ std::string name(const Conv2dRow& row, Direction d, const Conv2dParams& c, DType
   return fmt::format("{} {} {} {}", row.name, direction_names[d], describe(c), to_string(dtype));
 }
 
-constexpr Direction directions[] = {forward, forward_biased, backward_data, backward_weights};
+constexpr Direction directions[] = {
+    forward, forward_biased, forward_relu, forward_biased_relu, backward_data, backward_weights};
+
+/// Holds the rows that multiply on tensor cores against the reference: in bf16, and in f32 where
+/// TF32 is permitted. Operands are exact in bf16, hence in TF32, so that only sums round.
+void compare_tensor_cores(Conv2dParams c, Direction d, std::map<std::string, int>& compared) {
+  const Operands f64(c, DType::f64, DType::bf16);
+  const Array truth = run(reference(), d, c, f64), sums = run(reference(), without_relu(d), c, f64);
+  for (const DType dtype : {DType::bf16, DType::f32}) {
+    const Operands in(c, dtype, DType::bf16);
+    for (const Conv2dRow& row : conv2d_rows().rows()) {
+      c.tf32 = false;
+      if (row.device == DeviceType::cuda || (dtype == DType::f32 && row.supports(c, dtype)))
+        continue;
+      c.tf32 = true;
+      if (!row.supports(c, dtype)) continue;
+      ++compared[fmt::format("{} {}", row.name, to_string(dtype))];
+      INFO(name(row, d, c, dtype));
+      const Array result = run(row, d, c, in);
+      CHECK(result.distance(truth) <=
+            row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, sums));
+      CHECK((result == run(row, d, c, in)));
+    }
+  }
+}
 
 }  // namespace
-
-TEST_CASE("conv2d: the last row is the reference") {
-  CHECK(std::string(reference().name) == "ref");
-}
 
 TEST_CASE("conv2d: every row agrees with the reference in float64") {
   std::map<std::string, int> supported;
@@ -152,33 +185,51 @@ TEST_CASE("conv2d: every row agrees with the reference in float64") {
     const Operands f32(c, DType::f32), f64(c, DType::f64);
     for (const Direction d : directions) {
       const Array truth = run(reference(), d, c, f64);
-      CHECK(truth.largest() > 0.01);
+      const Array sums = run(reference(), without_relu(d), c, f64);
+      CHECK(sums.largest() > 0.01);
       for_each_row(c, 2e6, [&](const Conv2dRow& row, DType dtype) {
         ++supported[row.name];
         if (row.kind == RowKind::ref && dtype == DType::f64) return;  // the truth itself
         const Array result = run(row, d, c, dtype == DType::f32 ? f32 : f64);
         INFO(name(row, d, c, dtype));
         CHECK(result.distance(truth) <=
-              row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, truth));
+              row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, sums));
       });
     }
   }
+  supported.erase("simt.tensor_core");  // takes no plain f32
   for (const auto& entry : supported)
     CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
 }
 
-TEST_CASE("conv2d: large calls of the emulated kernels agree with the reference in float64") {
+TEST_CASE("conv2d: large calls of the kernels agree with the reference in float64") {
   for (const auto& [d, c] : large_cases) {
     const Operands f32(c, DType::f32), f64(c, DType::f64);
-    const Array truth = run(reference(), d, c, f64);
+    const Array truth = run(reference(), d, c, f64),
+                sums = run(reference(), without_relu(d), c, f64);
     for (const Conv2dRow& row : conv2d_rows().rows())
-      if (row.device == DeviceType::simt && std::string_view(row.name) != "simt.naive") {
+      if (row.device != DeviceType::cpu && !std::string_view(row.name).ends_with(".naive") &&
+          !std::string_view(row.name).ends_with(".tensor_core")) {
         INFO(name(row, d, c, DType::f32));
-        REQUIRE(row.supports(c, DType::f32));
+        const bool takes = static_cast<bool>(row.supports(c, DType::f32));
+        CHECK((takes || row.kind == RowKind::library));
+        if (!takes) continue;
         CHECK(run(row, d, c, f32).distance(truth) <=
-              row.error_factor * test::sum_tolerance(reduction_length(d, c), DType::f32, truth));
+              row.error_factor * test::sum_tolerance(reduction_length(d, c), DType::f32, sums));
       }
   }
+}
+
+TEST_CASE("conv2d: tensor cores agree with the reference in float64, bf16 and TF32") {
+  std::map<std::string, int> compared;
+  for (const Conv2dParams& c : cases) {
+    if (c.flops() > 2e6) continue;
+    for (const Direction d : directions) compare_tensor_cores(c, d, compared);
+  }
+  for (const auto& [d, c] : large_cases)
+    if (c.flops() < 2e8) compare_tensor_cores(c, d, compared);
+  CHECK(compared["simt.tensor_core bf16"] > 0);
+  CHECK(compared["simt.tensor_core f32"] > 0);
 }
 
 TEST_CASE("conv2d: the same bits on every run, and on one thread and two") {
@@ -214,4 +265,16 @@ TEST_CASE("conv2d: the reference convolves by the definition") {
   CHECK(y[1] == 6532.5f);
   CHECK(y[2] == 8754.5f);
   CHECK(y[3] == 9865.5f);
+}
+
+TEST_CASE("conv2d: what is not a number stays so through the ReLU") {
+  const Conv2dParams c{1, 4, 4, 16, 16, 3, 3, 1, 1, 1, 1};
+  Operands in(c, DType::f32);
+  in.x = Array(c.x_shape(), DType::f32);  // all NaN
+  for (const Conv2dRow& row : conv2d_rows().rows())
+    if (row.device != DeviceType::cuda && row.supports(c, DType::f32)) {
+      INFO(row.name);
+      const Array y = run(row, forward_biased_relu, c, in);
+      for (std::int64_t i = 0; i < c.y_shape().numel(); ++i) REQUIRE(std::isnan(y.at(i)));
+    }
 }

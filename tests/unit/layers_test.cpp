@@ -6,8 +6,10 @@
 #include <cmath>
 
 #include "engine/ops/batchnorm.h"
+#include "engine/ops/binary.h"
 #include "engine/ops/dropout.h"
 #include "engine/ops/maxpool2d.h"
+#include "engine/ops/reduce.h"
 #include "engine/ops/relu.h"
 #include "layers/batchnorm.h"
 #include "layers/conv2d.h"
@@ -245,6 +247,107 @@ TEST_CASE("module: names, order, and PyTorch's layouts") {
         for (int x = 0; x < 3; ++x)
           CHECK(outside.span<float>()[((o * 2 + i) * 3 + y) * 3 + x] ==
                 inside.span<float>()[((o * 3 + y) * 3 + x) * 2 + i]);
+}
+
+TEST_CASE("layers: in TF32 and bf16 products are that exact, and weights and gradients stay f32") {
+  constexpr int rows = 12, in = 24, out = 16;
+  const Tensor x0 = normal_tensor({rows, in}, 1, DType::f32),
+               cotangent = normal_tensor({rows, out}, 2, DType::f32);
+  struct Results {
+    Tensor weight, y, grad_x, grad_weight, grad_bias;
+  };
+  /// A linear layer, or the convolution that is the same product.
+  const auto run = [&](Precision precision, Device device, bool convolution) {
+    RandomState random{.seed = 3};
+    Build build{.device = device, .random = random, .precision = precision};
+    const Shape x_shape = convolution ? Shape{2, 3, 2, in} : Shape{rows, in};
+    Tensor x = x0.alias(x_shape).to(device);
+    x.set_requires_grad();
+    std::unique_ptr<Module> layer;
+    Tensor y;
+    if (convolution) {
+      auto conv = std::make_unique<Conv2d>(build, in, out, 1, 0, true);
+      y = conv->forward(x);
+      layer = std::move(conv);
+    } else {
+      auto linear = std::make_unique<Linear>(build, in, out);
+      y = linear->forward(x);
+      layer = std::move(linear);
+    }
+    REQUIRE(y.dtype() == DType::f32);
+    sum(multiply(y, cotangent.alias(y.shape()).to(device))).backward();
+    Results results;
+    const auto parameters = layer->parameters();
+    results.weight = parameters[0].tensor.to(Device{});
+    results.y = y.detach().to(Device{});
+    results.grad_x = x.grad().to(Device{});
+    results.grad_weight = parameters[0].tensor.grad().to(Device{});
+    results.grad_bias = parameters[1].tensor.grad().to(Device{});
+    return results;
+  };
+  for (const bool convolution : {false, true})
+    for (const Precision precision : {Precision::tf32, Precision::bf16}) {
+      CAPTURE(convolution);
+      CAPTURE(to_string(precision));
+      const Results exact = run(Precision::f32, Device{}, convolution);
+      const Results rounded = run(precision, {DeviceType::simt, 0}, convolution);
+      // A factor 1 + δ, |δ| ≤ u, for each operand and for the result; their squares are the 0.1.
+      const double bound = 3.1 * (precision == Precision::bf16 ? 0x1p-8 : 0x1p-11);
+      const auto x = x0.span<float>(), w = exact.weight.span<float>(), g = cotangent.span<float>();
+      double worst = 0;
+      const auto compare = [&](const Tensor& expected, const Tensor& actual, auto&& terms) {
+        REQUIRE(actual.dtype() == DType::f32);
+        for (std::int64_t i = 0; i < expected.numel(); ++i) {
+          const double error = std::abs(actual.span<float>()[i] - expected.span<float>()[i]);
+          CHECK(error <= bound * terms(i));
+          worst = std::max(worst, error / terms(i));
+        }
+      };
+      compare(exact.y, rounded.y, [&](std::int64_t i) {
+        double terms = 0;
+        for (int k = 0; k < in; ++k) terms += std::abs(x[i / out * in + k] * w[i % out * in + k]);
+        return terms;
+      });
+      compare(exact.grad_x, rounded.grad_x, [&](std::int64_t i) {
+        double terms = 0;
+        for (int o = 0; o < out; ++o) terms += std::abs(g[i / in * out + o] * w[o * in + i % in]);
+        return terms;
+      });
+      compare(exact.grad_weight, rounded.grad_weight, [&](std::int64_t i) {
+        double terms = 0;
+        for (int n = 0; n < rows; ++n) terms += std::abs(g[n * out + i / in] * x[n * in + i % in]);
+        return terms;
+      });
+      CHECK(worst > 0x1p-16);  // more than f32 rounds
+      compare(exact.grad_bias, rounded.grad_bias, [&](std::int64_t i) {
+        double terms = 0;
+        for (int n = 0; n < rows; ++n) terms += std::abs(g[n * out + i]);
+        return terms;
+      });
+    }
+}
+
+TEST_CASE("layers: a ReLU in bf16 lets a gradient pass where its own result is positive") {
+  RandomState random{.seed = 3};
+  const Device simt{DeviceType::simt, 0};
+  Build build{.device = simt, .random = random, .precision = Precision::bf16};
+  const Linear layer(build, 24, 16, true);
+  const Tensor y = layer.forward(normal_tensor({12, 24}, 1, DType::f32).to(simt));
+  sum(y).backward();
+  const Tensor result = y.detach().to(Device{}),
+               grad = layer.parameters()[1].tensor.grad().to(Device{});
+  int passed = 0;
+  for (int o = 0; o < 16; ++o) {
+    int positive = 0;
+    for (int n = 0; n < 12; ++n) {
+      CHECK(result.span<float>()[n * 16 + o] >= 0);
+      positive += result.span<float>()[n * 16 + o] > 0;
+    }
+    CHECK(grad.span<float>()[o] == positive);
+    passed += positive;
+  }
+  CHECK(passed > 0);
+  CHECK(passed < 12 * 16);
 }
 
 TEST_CASE("module: a state loads into another network, in another precision too") {

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/simt_operands.h"
+#include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 #include "tests/test_rows.h"
 
 using namespace duet;
@@ -21,24 +22,43 @@ const std::vector<LinearParams> cases = {
     {32, 3, 600}, {100, 40, 129}, {6, 8, 1},    {1, 516, 10},   {8, 640, 20}, {30, 264, 36},
 };
 
-enum Direction { forward, forward_biased, backward_data, backward_weights };
-const char* const direction_names[] = {"forward", "forward with bias", "backward_data",
-                                       "backward_weights"};
+enum Direction : std::uint8_t {
+  forward,
+  forward_biased,
+  forward_relu,
+  forward_biased_relu,
+  backward_data,
+  backward_weights
+};
+const char* const direction_names[] = {"forward",           "forward with bias",
+                                       "forward with ReLU", "forward with bias and ReLU",
+                                       "backward_data",     "backward_weights"};
+
+/// What the tolerance is about: a ReLU makes no error larger.
+Direction without_relu(Direction direction) {
+  return direction == forward_relu          ? forward
+         : direction == forward_biased_relu ? forward_biased
+                                            : direction;
+}
 
 struct Operands {
-  explicit Operands(const LinearParams& p, DType dtype)
-      : x(Array::random({p.n, p.in_features}, 1).to(dtype)),
-        weight(Array::random({p.out_features, p.in_features}, 2).to(dtype)),
-        bias(Array::random({p.out_features}, 3).to(dtype)),
-        grad_y(Array::random({p.n, p.out_features}, 4).to(dtype)) {}
+  /// The same numbers in every dtype that holds those of `exact_in`.
+  Operands(const LinearParams& p, DType dtype, DType exact_in = DType::f32)
+      : x(Array::random({p.n, p.in_features}, 1).to(exact_in).to(dtype)),
+        weight(Array::random({p.out_features, p.in_features}, 2).to(exact_in).to(dtype)),
+        bias(Array::random({p.out_features}, 3).to(exact_in).to(dtype)),
+        grad_y(Array::random({p.n, p.out_features}, 4).to(exact_in).to(dtype)) {}
   Array x, weight, bias, grad_y;
 };
 
-void call(const LinearRow& row, Direction direction, const LinearParams& p, Exec exec, ConstView x,
+void call(const LinearRow& row, Direction direction, LinearParams p, Exec exec, ConstView x,
           ConstView weight, ConstView bias, ConstView grad_y, View out) {
+  p.relu = direction == forward_relu || direction == forward_biased_relu;
   switch (direction) {
-    case forward: row.forward(exec, p, x, weight, {}, out); break;
-    case forward_biased: row.forward(exec, p, x, weight, bias, out); break;
+    case forward:
+    case forward_relu: row.forward(exec, p, x, weight, {}, out); break;
+    case forward_biased:
+    case forward_biased_relu: row.forward(exec, p, x, weight, bias, out); break;
     case backward_data: row.backward_data(exec, p, grad_y, weight, out); break;
     case backward_weights: row.backward_weights(exec, p, x, grad_y, out); break;
   }
@@ -49,18 +69,12 @@ Array run(const LinearRow& row, Direction direction, const LinearParams& p, cons
             : direction == backward_weights ? Shape{p.out_features, p.in_features}
                                             : Shape{p.n, p.out_features},
             in.x.view().dtype);
-  if (row.device == DeviceType::simt) {
-    test::SimtOperands device;
-    const View result = device.make(out.view());
-    call(row, direction, p, {{{DeviceType::simt, 0}}, device}, device.put(in.x.view()),
-         device.put(in.weight.view()), device.put(in.bias.view()), device.put(in.grad_y.view()),
-         result);
-    device.get(result, out.view());
-  } else {
-    TestWorkspace workspace;
-    call(row, direction, p, {{}, workspace}, in.x.view(), in.weight.view(), in.bias.view(),
-         in.grad_y.view(), out.view());
-  }
+  test::compared("linear", row, out.view().dtype);
+  RowMemory memory(row);
+  const View result = memory.make(out.view());
+  call(row, direction, p, memory.exec(), memory.put(in.x.view()), memory.put(in.weight.view()),
+       memory.put(in.bias.view()), memory.put(in.grad_y.view()), result);
+  memory.get(result, out.view());
   return out;
 }
 
@@ -70,27 +84,47 @@ std::int64_t reduction_length(Direction direction, const LinearParams& p) {
   return p.in_features + 1;
 }
 
-const LinearRow& reference() { return linear_rows().rows().back(); }
+const LinearRow& reference() { return test::reference(linear_rows()); }
 
 /// Calls `f(row, dtype)` for every row and dtype that supports a call.
 template <class F>
 void for_each_row(const LinearParams& p, F&& f) {
   for (const LinearRow& row : linear_rows().rows())
     for (const DType dtype : {DType::f32, DType::f64})
-      if (row.device != DeviceType::cuda && row.supports(p, dtype)) f(row, dtype);
+      if (row.supports(p, dtype)) f(row, dtype);
 }
 
 std::string name(const LinearRow& row, Direction d, const LinearParams& p, DType dtype) {
   return fmt::format("{} {} {} {}", row.name, direction_names[d], describe(p), to_string(dtype));
 }
 
-constexpr Direction directions[] = {forward, forward_biased, backward_data, backward_weights};
+constexpr Direction directions[] = {
+    forward, forward_biased, forward_relu, forward_biased_relu, backward_data, backward_weights};
+
+/// Holds the rows that multiply on tensor cores against the reference: in bf16, and in f32 where
+/// TF32 is permitted. Operands are exact in bf16, hence in TF32, so that only sums round.
+void compare_tensor_cores(LinearParams p, Direction d, std::map<std::string, int>& compared) {
+  const Operands f64(p, DType::f64, DType::bf16);
+  const Array truth = run(reference(), d, p, f64), sums = run(reference(), without_relu(d), p, f64);
+  for (const DType dtype : {DType::bf16, DType::f32}) {
+    const Operands in(p, dtype, DType::bf16);
+    for (const LinearRow& row : linear_rows().rows()) {
+      p.tf32 = false;
+      if (row.device == DeviceType::cuda || (dtype == DType::f32 && row.supports(p, dtype)))
+        continue;
+      p.tf32 = true;
+      if (!row.supports(p, dtype)) continue;
+      ++compared[fmt::format("{} {}", row.name, to_string(dtype))];
+      INFO(name(row, d, p, dtype));
+      const Array result = run(row, d, p, in);
+      CHECK(result.distance(truth) <=
+            row.error_factor * test::sum_tolerance(reduction_length(d, p), dtype, sums));
+      CHECK((result == run(row, d, p, in)));
+    }
+  }
+}
 
 }  // namespace
-
-TEST_CASE("linear: the last row is the reference") {
-  CHECK(std::string(reference().name) == "ref");
-}
 
 TEST_CASE("linear: every row agrees with the reference in float64") {
   std::map<std::string, int> supported;
@@ -99,18 +133,29 @@ TEST_CASE("linear: every row agrees with the reference in float64") {
     const Operands f32(p, DType::f32), f64(p, DType::f64);
     for (const Direction d : directions) {
       const Array truth = run(reference(), d, p, f64);
-      CHECK(truth.largest() > 0.01);
+      const Array sums = run(reference(), without_relu(d), p, f64);
+      CHECK(sums.largest() > 0.01);
       for_each_row(p, [&](const LinearRow& row, DType dtype) {
         ++supported[row.name];
         if (row.kind == RowKind::ref && dtype == DType::f64) return;  // the truth itself
         const Array result = run(row, d, p, dtype == DType::f32 ? f32 : f64);
         INFO(name(row, d, p, dtype));
-        CHECK(result.distance(truth) <= test::sum_tolerance(reduction_length(d, p), dtype, truth));
+        CHECK(result.distance(truth) <= test::sum_tolerance(reduction_length(d, p), dtype, sums));
       });
     }
   }
+  supported.erase("simt.tensor_core");  // takes no plain f32
   for (const auto& entry : supported)
     CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
+}
+
+TEST_CASE("linear: tensor cores agree with the reference in float64, bf16 and TF32") {
+  std::map<std::string, int> compared;
+  for (const LinearParams& p : cases) {
+    for (const Direction d : directions) compare_tensor_cores(p, d, compared);
+  }
+  CHECK(compared["simt.tensor_core bf16"] > 0);
+  CHECK(compared["simt.tensor_core f32"] > 0);
 }
 
 TEST_CASE("linear: the same bits on every run, and on one thread and two") {
@@ -143,4 +188,29 @@ TEST_CASE("linear: the reference multiplies by the definition") {
                       {bias, {2}, DType::f32}, {y, {1, 2}, DType::f32});
   CHECK(y[0] == 321.5f);
   CHECK(y[1] == 641.5f);
+}
+
+TEST_CASE("linear: TF32 operands are rounded to nearest, not cut off") {
+  // Positive terms x·w, each off by at most 2u where its factors are rounded, but at random: of a
+  // sum of `length` such terms with uniform factors the relative standard deviation is
+  // u·√(2/3)·√(Σ(xw)²)/Σxw = u·√(2/3)·(4/3)/√length, and six of these are not reached by chance.
+  // Cut off, every factor is too small, the sum by about 1.4u.
+  const LinearParams p{256, 256, 256, false, true};
+  Operands f64(p, DType::f64), f32(p, DType::f32);
+  for (auto array : {&Operands::x, &Operands::weight, &Operands::grad_y}) {
+    (f64.*array).make_positive();
+    (f32.*array) = (f64.*array).to(DType::f32);
+  }
+  const double bound = 6 * std::sqrt(2.0 / 3) * (4.0 / 3) / 16 * test::tf32_unit_roundoff;
+  for (const LinearRow& row : linear_rows().rows())
+    if (std::string_view(row.name) == "simt.tensor_core")
+      for (const Direction d : {forward, backward_data, backward_weights}) {
+        INFO(name(row, d, p, DType::f32));
+        const Array truth = run(reference(), d, p, f64), result = run(row, d, p, f32);
+        double worst = 0;
+        for (std::int64_t i = 0; i < 256 * 256; ++i)
+          worst = std::max(worst, std::abs(result.at(i) / truth.at(i) - 1));
+        CHECK(worst <= bound);
+        CHECK(worst > test::unit_roundoff(DType::f32) * 256);  // TF32, not f32
+      }
 }

@@ -9,6 +9,7 @@
 #include "kernels/base/philox.h"
 #include "kernels/resize/triangle.h"
 #include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 #include "tests/test_data.h"
 
 using namespace duet;
@@ -18,6 +19,7 @@ namespace {
 template <class T>
 std::vector<T> run(const ResizeRow& row, const ResizeParams& p, const std::vector<T>& x) {
   check(p);
+  test::compared("resize", row, dtype_of<T>);
   RowMemory memory(row);
   Exec exec = memory.exec();
   T* y = memory.allocate_array<T>(p.y_shape().numel());
@@ -77,7 +79,7 @@ TEST_CASE("resize: every row against the f64 reference, batches and channel coun
     std::vector<float> x(p.x_shape().numel());
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = philox.uniform(i);
     const std::vector<double> expected =
-        run(resize_rows().rows().back(), p, std::vector<double>(x.begin(), x.end()));
+        run(test::reference(resize_rows()), p, std::vector<double>(x.begin(), x.end()));
     for (const ResizeRow& row : resize_rows().rows()) {
       if (!row.supports(p, DType::f32)) continue;
       CAPTURE(row.name);

@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
+#include <numbers>
 #include <vector>
 
 #include "engine/npy.h"
 #include "kernels/base/parallel.h"
 #include "kernels/base/philox.h"
 #include "kernels/spectrogram/mel.h"
+#include "kernels/spectrogram/spectrogram_cuda.h"
 #include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 #include "tests/test_data.h"
 
 using namespace duet;
@@ -19,6 +23,7 @@ namespace {
 
 template <class T>
 std::vector<T> run(const SpectrogramRow& row, const SpectrogramParams& p, const std::vector<T>& x) {
+  test::compared("spectrogram", row, dtype_of<T>);
   RowMemory memory(row);
   Exec exec = memory.exec();
   T* y = memory.allocate_array<T>(p.y_shape().numel());
@@ -124,7 +129,7 @@ TEST_CASE("spectrogram: odd sizes, every row against the f64 reference") {
     check(p);
     const std::vector<float> x = noise(p.x_shape().numel());
     const std::vector<double> expected =
-        run(spectrogram_rows().rows().back(), p, std::vector<double>(x.begin(), x.end()));
+        run(test::reference(spectrogram_rows()), p, std::vector<double>(x.begin(), x.end()));
     const std::vector<float> rounded(expected.begin(), expected.end());
     for (const SpectrogramRow& row : spectrogram_rows().rows()) {
       CAPTURE(row.name);
@@ -142,6 +147,47 @@ TEST_CASE("spectrogram: odd sizes, every row against the f64 reference") {
       CHECK(*std::min_element(begin, begin + p.n_mels * p.frames()) >= -p.top_db);
     }
   }
+}
+
+TEST_CASE_TEMPLATE("spectrogram: the stages around another's transform, emulated", T, float,
+                   double) {
+  using spectrogram::Complex;
+  SpectrogramParams p{2, 700};
+  p.n_fft = 120;
+  p.hop_length = 90;
+  p.n_mels = 20;
+  const std::vector<float> x = noise(p.x_shape().numel());
+  RowMemory memory(RowInfo{"stages", RowKind::handwritten, DeviceType::simt});
+  Exec exec = memory.exec();
+  const std::int64_t frames = p.batch * p.frames(), bins = p.n_fft / 2 + 1,
+                     size = p.y_shape().numel();
+  const auto kind = spectrogram::frames_of<T>(exec.stream, p);
+  T* const windowed = memory.allocate_array<T>(frames * p.n_fft);
+  spectrogram::window(exec, p, kind, memory.put(std::vector<T>(x.begin(), x.end())), windowed);
+
+  // The transform by its definition.
+  const std::vector<T> waves = memory.get(windowed, frames * p.n_fft);
+  std::vector<Complex<T>> spectrum;
+  for (std::int64_t frame = 0; frame < frames; ++frame)
+    for (std::int64_t k = 0; k < bins; ++k) {
+      std::complex<double> sum = 0;
+      for (std::int64_t i = 0; i < p.n_fft; ++i)
+        sum += std::polar<double>(1, -2 * std::numbers::pi * (i * k % p.n_fft) / p.n_fft) *
+               static_cast<double>(waves[frame * p.n_fft + i]);
+      spectrum.push_back({static_cast<T>(sum.real()), static_cast<T>(sum.imag())});
+    }
+
+  T* const y = memory.allocate_array<T>(size);
+  T* const loudest = memory.allocate_array<T>(frames);
+  spectrogram::mel_energies(exec, p, kind, memory.put(spectrum), y, loudest);
+  spectrogram::decibels(exec, p, loudest, y);
+  const std::vector<double> expected =
+      run(test::reference(spectrogram_rows()), p, std::vector<double>(x.begin(), x.end()));
+  const std::vector<float> rounded(expected.begin(), expected.end());
+  CHECK(greatest_difference(memory.get(y, size), rounded.data()) <
+        (sizeof(T) == 4 ? f32_tolerance : f64_tolerance));
+  // The tables stay where they are.
+  CHECK(spectrogram::frames_of<T>(exec.stream, p).window == kind.window);
 }
 
 TEST_CASE("spectrogram: the same bits alone, in a batch and on several threads") {

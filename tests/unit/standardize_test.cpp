@@ -7,6 +7,7 @@
 
 #include "kernels/base/philox.h"
 #include "tests/row_memory.h"
+#include "tests/rows_under_test.h"
 
 using namespace duet;
 
@@ -19,6 +20,7 @@ template <class T>
 std::vector<T> run(const StandardizeRow& row, const StandardizeParams& p,
                    const std::vector<double>& mean, const std::vector<double>& std,
                    const std::vector<T>& x, Place place) {
+  test::compared("standardize", row, dtype_of<T>);
   RowMemory memory(row);
   Exec exec = memory.exec();
   const Shape shape{p.count, p.channels};

@@ -1,0 +1,30 @@
+#pragma once
+/// How long a call takes on a device, and what the device can do at most.
+
+#include <functional>
+#include <string>
+
+#include "kernels/base/device.h"
+
+namespace duet::bench {
+
+struct Timing {
+  double median_s = 0, least_s = 0;
+  /// Batches that were timed, and calls in each.
+  int batches = 0;
+  std::int64_t calls = 0;
+};
+
+/// `call(i)` is call i. After calls that warm up, batches of calls are timed until `seconds` have
+/// passed, at least three; on a device the host waits before and after each batch.
+Timing measure(Device device, double seconds, const std::function<void(std::int64_t i)>& call);
+
+struct Ceiling {
+  double flops = 0, bytes_per_s = 0;  ///< 0: not known
+  std::string how;
+};
+/// By an FMA loop and a copy loop on the CPU, by a copy and a large product of the linear op's best
+/// row on CUDA; the emulator has none.
+Ceiling measure_ceiling(Device device);
+
+}  // namespace duet::bench

@@ -1,0 +1,28 @@
+#pragma once
+/// The rows that tests go through. Where the machine has a CUDA device its rows join the lists
+/// before the first test, so that whatever goes through a list goes through them, too.
+
+#include <string>
+
+#include "kernels/base/rows.h"
+
+namespace duet::test {
+
+/// Tells that what follows in the running test holds a row against a reference: a check that fails
+/// before the next call speaks against this row. With DUET_COMPARED_ROWS=FILE a test program adds
+/// to that file at its end a line for each: device, op, row, element type, and "passed" or
+/// "failed", with tabs between.
+void compared(const std::string& op, const RowInfo& row, DType dtype);
+
+/// Whether there is one whose rows joined.
+bool has_cuda_device();
+
+/// The op's oracle.
+template <class Row>
+const Row& reference(const RowList<Row>& list) {
+  for (const Row& row : list.rows())
+    if (row.kind == RowKind::ref) return row;
+  fail("[tests] {} has no reference row", list.op());
+}
+
+}  // namespace duet::test
