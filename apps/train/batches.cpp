@@ -157,6 +157,8 @@ Batch Batches::read(std::int64_t index) const {
                                           : WaveAugmentation{});
     }
   }
+  if (plan_.faces) batch.raw.faces = batch.raw.faces.to(plan_.dtype);
+  if (plan_.voices) batch.raw.waves = batch.raw.waves.to(plan_.dtype);
   if (!faces.empty()) batch.face_augmentations = augmentation_tensor(faces);
   if (!voices.empty()) batch.voice_augmentations = augmentation_tensor(voices);
   if (plan_.device == Device{}) {

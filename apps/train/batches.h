@@ -30,6 +30,8 @@ struct BatchPlan {
   std::int64_t first_batch = 0;  ///< batches before it are passed over
   bool faces = true, voices = true;
   bool augment_faces = false, augment_voices = false;
+  /// Of the faces and waves.
+  DType dtype = DType::f32;
   /// Where the network runs: the CPU augments ahead, any other device at the step.
   Device device;
   /// Augmentation is drawn under the seed, for each epoch and pair anew.

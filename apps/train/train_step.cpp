@@ -91,7 +91,7 @@ TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
 TrainStep::Result TrainStep::finish() {
   const std::vector<Tensor> results = (replayed_ ? captured_ : queued_)->results.read();
   Result result{results[0].item(), results[2].item(), std::sqrt(results[1].item()), 0, 0, 0};
-  const Tensor& logits = results[3];
+  const Tensor logits = results[3].to(DType::f32);
   const std::int64_t classes = logits.dim(1);
   result.pairs = logits.dim(0);
   for (std::int64_t i = 0; i < result.pairs; ++i) {

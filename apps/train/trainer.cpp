@@ -84,7 +84,7 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
     for (double n : counts)
       weights.push_back(static_cast<float>(
           static_cast<double>(pairs_of_split(pairs_, "train").size()) / (class_count * n)));
-    class_weights = Tensor::from(weights, {class_count}, device);
+    class_weights = Tensor::from(weights, {class_count}, device).to(model_->dtype());
   }
   step_ = std::make_unique<TrainStep>(*model_, *adam_, std::move(penalized), class_weights);
 }
@@ -153,6 +153,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
   plan.augment_faces = config_.augment_faces;
   plan.augment_voices = config_.augment_voices;
   plan.device = model_->device();
+  plan.dtype = model_->dtype();
   plan.seed = static_cast<std::uint64_t>(config_.seed);
   plan.epoch = static_cast<std::uint64_t>(state_.epoch);
   return plan;
