@@ -4,6 +4,7 @@
 
 #include "engine/atomic_file.h"
 #include "kernels/batchnorm/batchnorm.h"
+#include "kernels/block_tail/block_tail.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/linear/linear.h"
 #include "kernels/maxpool2d/maxpool2d.h"
@@ -62,6 +63,7 @@ void with_absent_h100(void (*f)(void* context), void* context) {
 
 Support library_row_takes(const PluginRow& row, DType dtype) {
   if (row.op == "batchnorm") return ask<BatchNormRow>(row, {32 * 64 * 64, 64}, dtype);
+  if (row.op == "block_tail") return ask<BlockTailRow>(row, {32, 64, 64, 64, 2}, dtype);
   if (row.op == "conv2d") return ask<Conv2dRow>(row, {32, 64, 64, 64, 64, 3, 3, 1, 1, 1, 1}, dtype);
   if (row.op == "linear") return ask<LinearRow>(row, {32, 16384, 4096}, dtype);
   if (row.op == "maxpool2d") return ask<MaxPool2dRow>(row, {32, 64, 64, 64}, dtype);

@@ -15,9 +15,9 @@ namespace duet {
 
 struct Batch {
   RawInputs raw;
-  /// How `raw` is to be augmented; empty where it is not, or no longer.
-  std::vector<ImageAugmentation> face_augmentations;
-  std::vector<WaveAugmentation> voice_augmentations;
+  /// How `raw` is to be augmented, as engine/ops/augment.h has it; undefined where it is not, or no
+  /// longer.
+  Tensor face_augmentations, voice_augmentations;
   Tensor labels;                   ///< (N) i32
   std::vector<std::size_t> pairs;  ///< indices into the plan's pairs
 };
@@ -40,8 +40,8 @@ struct BatchPlan {
   }
 };
 
-/// The batch's inputs on a device, augmented.
-RawInputs augmented(const Batch& batch, Device device, std::uint64_t seed);
+/// The batch's inputs, augmented where they are.
+RawInputs augmented(const Batch& batch, std::uint64_t seed);
 
 class Batches {
  public:

@@ -56,10 +56,12 @@ void write_rows(const std::filesystem::path& folder, int count) {
                     {"library", "cudnn"},
                     {"of_library", 0.5 + i}});
   const nlohmann::json ceiling = {{"flops", 5e13}, {"bytes_per_s", 3e12}, {"how", "a copy"}};
-  write_file_atomically(
-      folder / "rows.json",
-      nlohmann::json{{"preset", "paper-64"}, {"batch", 32}, {"ceiling", ceiling}, {"rows", rows}}
-          .dump());
+  write_file_atomically(folder / "rows-f32.json", nlohmann::json{{"precision", "f32"},
+                                                                 {"preset", "paper-64"},
+                                                                 {"batch", 32},
+                                                                 {"ceiling", ceiling},
+                                                                 {"rows", rows}}
+                                                      .dump());
 }
 
 struct Report {

@@ -40,6 +40,30 @@ TEST_CASE("simt: five steps through the CUDA kernels follow the CPU's losses") {
   }
 }
 
+TEST_CASE("--cuda-graph on the CPU is refused, with the reason") {
+  const TemporaryFolder folder;
+  const Ended ended = train_mm(begin(folder / "run", {"--device", "cpu", "--cuda-graph"}));
+  CHECK(ended.status == 2);
+  CHECK(holds(ended.err, {"--cuda-graph", "CPU", "--no-cuda-graph"}));
+  CHECK(!std::filesystem::exists(folder / "run"));
+}
+
+TEST_CASE("simt: a NaN is told where it began, by a graph as without") {
+  const TemporaryFolder folder;
+  std::string told;
+  for (const Words& how : {Words{}, Words{"--cuda-graph"}}) {
+    // The learning rate sends the weights to infinity by the third step.
+    const Ended ended =
+        train_mm(begin(folder / fmt::format("run{}", how.size()),
+                       how + Words{"--device", "simt", "--lr", "1e30", "--batch-size", "8"}));
+    CHECK(ended.status == 1);
+    const std::size_t at = ended.err.find("training stopped at epoch 1, step");
+    REQUIRE_MESSAGE(at != std::string::npos, to_string(ended));
+    if (told.empty()) told = ended.err.substr(at);
+    CHECK(ended.err.substr(at) == told);
+  }
+}
+
 TEST_CASE("simt: in TF32 and bf16 a training learns, repeats its bits, and is not f32's") {
   const Words options = {"--batch-size", "24", "--epochs", "3", "--device", "simt"};
   const TemporaryFolder folder;

@@ -59,7 +59,7 @@ TEST_CASE("plugin: every op has a handwritten row") {
 TEST_CASE("plugin: what a library can do, it has a row of") {
   if (plugin_rows().empty()) return skip("the CUDA plugin is not built");
 #if DUET_HAVE_CUDNN
-  for (const char* op : {"batchnorm", "conv2d", "maxpool2d", "softmax"}) {
+  for (const char* op : {"batchnorm", "block_tail", "conv2d", "maxpool2d", "softmax"}) {
     CAPTURE(op);
     CHECK(has(op, "cudnn"));
   }
