@@ -18,9 +18,9 @@ using namespace duet;
 namespace fs = std::filesystem;
 
 /// What may differ when a run goes on: how long, and on what.
-constexpr const char* changeable[] = {"epochs",           "max_steps", "patience",
-                                      "checkpoint_every", "keep",      "threads",
-                                      "workers",          "cache_mb",  "device"};
+constexpr const char* changeable[] = {"epochs", "max_steps", "patience", "checkpoint_every",
+                                      "keep",   "threads",   "workers",  "cache_mb",
+                                      "device", "cuda_graph"};
 
 /// What --demo chooses where nothing else was said: settings with which it ends within a minute on
 /// two cores.
@@ -53,6 +53,17 @@ void check_streams(const Config& config) {
         "--voices DIR is missing (or --demo to draw some, or --stream face to do without)");
 }
 
+/// The run's device. UsageError where it cannot do what the configuration asks of it.
+DeviceChoice device_of(const Config& config) {
+  DeviceChoice choice = choose_device(config.device);
+  if (config.cuda_graph && choice.device.type == DeviceType::cpu)
+    fail<UsageError>(
+        "--cuda-graph: the CPU has no kernels to launch, so there is nothing to capture{}; "
+        "--no-cuda-graph trains on it",
+        choice.note.empty() ? "" : fmt::format(" ({})", choice.note));
+  return choice;
+}
+
 struct Begun {
   Config config;
   DeviceChoice device;
@@ -74,7 +85,7 @@ Begun begin(const CommandLine& line, const RunFolder& folder) {
   for (std::string* path : {&config.faces, &config.voices})
     if (!path->empty()) *path = absolute_text(*path);
   check_streams(config);
-  DeviceChoice device = choose_device(config.device);
+  DeviceChoice device = device_of(config);
   set_impl(Impl::parse(config.impl));
   std::error_code error;
   fs::create_directories(folder.path, error);
@@ -98,7 +109,7 @@ Begun take_up(const CommandLine& line, const RunFolder& folder) {
   Settings settings = read_toml(read_file(folder.config()), folder.config().string());
   for (const auto& [key, value] : line.settings) settings[key] = value;
   const Config config = resolve(settings, {});
-  DeviceChoice device = choose_device(config.device);
+  DeviceChoice device = device_of(config);
   set_impl(Impl::parse(config.impl));
   return {config, device};
 }

@@ -5,7 +5,8 @@
 #include <numbers>
 #include <vector>
 
-#include "kernels/base/error.h"
+#include "engine/ops/run.h"
+#include "kernels/palette/palette.h"
 
 namespace duet {
 namespace {
@@ -48,11 +49,14 @@ std::array<float, 3> compute_color(double value) {
 /// The map is evaluated once at these many points, and linearly in between.
 constexpr std::size_t table_size = 1025;
 
-const std::vector<std::array<float, 3>>& table() {
-  static const std::vector<std::array<float, 3>> colors = [] {
-    std::vector<std::array<float, 3>> all;
-    for (std::size_t i = 0; i < table_size; ++i)
-      all.push_back(compute_color(static_cast<double>(i) / (table_size - 1)));
+/// (table_size, 3)
+const std::vector<float>& table() {
+  static const std::vector<float> colors = [] {
+    std::vector<float> all;
+    for (std::size_t i = 0; i < table_size; ++i) {
+      const auto color = compute_color(static_cast<double>(i) / (table_size - 1));
+      all.insert(all.end(), color.begin(), color.end());
+    }
     return all;
   }();
   return colors;
@@ -61,13 +65,9 @@ const std::vector<std::array<float, 3>>& table() {
 }  // namespace
 
 std::array<float, 3> map_color(float value) {
-  // The comparison sends NaN to the dark end.
-  const float clamped = value > 0 ? std::min(value, 1.0f) : 0.0f;
-  const float at = clamped * (table_size - 1);
-  const auto left = std::min(static_cast<std::size_t>(at), table_size - 2);
-  const float f = at - static_cast<float>(left);
-  const auto &p = table()[left], &q = table()[left + 1];
-  return {std::lerp(p[0], q[0], f), std::lerp(p[1], q[1], f), std::lerp(p[2], q[2], f)};
+  std::array<float, 3> color{};
+  look_up_color(table().data(), table_size, value, color.data());
+  return color;
 }
 
 std::array<std::uint8_t, 3> map_color_8bit(float value) {
@@ -78,13 +78,17 @@ std::array<std::uint8_t, 3> map_color_8bit(float value) {
   return result;
 }
 
-void map_colors(std::span<const float> values, std::span<float> rgb) {
-  require(rgb.size() == 3 * values.size(), "[colormap] {} values need {} numbers, got {}",
-          values.size(), 3 * values.size(), rgb.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::array<float, 3> color = map_color(values[i]);
-    std::copy(color.begin(), color.end(), rgb.begin() + static_cast<std::ptrdiff_t>(3 * i));
-  }
+Tensor map_colors(const Tensor& values) {
+  const PaletteParams params{values.numel(), table_size};
+  check(params, table());
+  std::vector<std::int64_t> shape;
+  for (int i = 0; i < values.shape().rank(); ++i) shape.push_back(values.dim(i));
+  shape.push_back(3);
+  const Tensor rgb = Tensor::empty(Shape(shape), values.dtype(), values.device());
+  const PaletteRow& row = select_row(palette_rows(), params, values);
+  OpExec exec(row, values.device());
+  row.forward(exec, params, values, table(), rgb);
+  return rgb;
 }
 
 }  // namespace duet

@@ -4,7 +4,8 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
+
+#include "engine/tensor.h"
 
 namespace duet {
 
@@ -14,7 +15,7 @@ std::array<float, 3> map_color(float value);
 /// The same in 8 bits, for pictures.
 std::array<std::uint8_t, 3> map_color_8bit(float value);
 
-/// values (n) → rgb (n, 3).
-void map_colors(std::span<const float> values, std::span<float> rgb);
+/// values (…) in 0 … 1, on any device → rgb (…, 3).
+Tensor map_colors(const Tensor& values);
 
 }  // namespace duet

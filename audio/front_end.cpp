@@ -33,8 +33,9 @@ Tensor log_mel(const FrontEnd& front_end, const Tensor& waves) {
   params.top_db = front_end.top_db;
   check(params);
   const Tensor y = Tensor::empty(params.y_shape(), waves.dtype(), waves.device());
-  OpExec exec(waves.device());
-  select_row(spectrogram_rows(), params, waves).forward(exec, params, waves, y);
+  const SpectrogramRow& row = select_row(spectrogram_rows(), params, waves);
+  OpExec exec(row, waves.device());
+  row.forward(exec, params, waves, y);
   return y;
 }
 
@@ -44,9 +45,7 @@ Tensor spectrogram_image(const FrontEnd& front_end, const Tensor& log_mel, std::
       affine(log_mel.alias({n, log_mel.dim(1), log_mel.dim(2), 1}), 1 / front_end.top_db, 1);
   const Tensor image = resize(unit, size, size);
   if (front_end.style == SpectrogramStyle::log_mel) return image;
-  const Tensor levels = image.to(Device{}), colours = Tensor::empty({n, size, size, 3});
-  map_colors(levels.span<float>(), colours.span<float>());
-  return colours.to(image.device());
+  return map_colors(image.alias({n, size, size}));
 }
 
 }  // namespace duet

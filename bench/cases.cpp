@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 
+#include "audio/colormap.h"
 #include "audio/front_end.h"
 #include "engine/adam.h"
 #include "engine/autograd.h"
@@ -220,15 +221,19 @@ class Cases {
     const FrontEnd front_end;
     const Shape waves = {n_, front_end.clip_samples()};
     add("augment_wave", waves, [n = n_](const Tensor& t) {
-      return augment_waves(t, std::vector<WaveAugmentation>(n, {100, 1.2f, 20, 5}), 1);
+      const std::vector<WaveAugmentation> how(n, {100, 1.2f, 20, 5});
+      return augment_waves(t, augmentation_tensor(how, t.device()), 1);
     });
     add("spectrogram", waves, [=](const Tensor& t) { return log_mel(front_end, t); });
     add("resize", {n_, front_end.n_mels, 1 + waves[1] / front_end.hop_length, 1},
         [side = config.size](const Tensor& t) { return resize(t, side, side); });
     const Shape pictures = {n_, config.size, config.size, 3};
     add("augment_image", pictures, [n = n_](const Tensor& t) {
-      return augment_images(t, std::vector<ImageAugmentation>(n, {true, 2, -3, 1.1f, 0.05f}));
+      const std::vector<ImageAugmentation> how(n, {true, 2, -3, 1.1f, 0.05f});
+      return augment_images(t, augmentation_tensor(how, t.device()));
     });
+    add("palette", {n_, config.size, config.size, 1},
+        [](const Tensor& t) { return map_colors(t); });
     add("standardize", pictures, [](const Tensor& t) {
       const std::vector<double> mean(3, 0.5), deviation(3, 0.25);
       return standardize(t, mean, deviation);

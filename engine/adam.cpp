@@ -1,8 +1,6 @@
 #include "engine/adam.h"
 
-#include <cmath>
-
-#include "kernels/adam/adam.h"
+#include "engine/ops/run.h"
 #include "kernels/sum_of_squares/sum_of_squares.h"
 
 namespace duet {
@@ -16,8 +14,22 @@ Adam::Adam(std::vector<AdamParameter> parameters, AdamOptions options)
   }
 }
 
-void Adam::step() {
-  ++steps_;
+AdamParams Adam::params(std::int64_t step) const {
+  return {options_.lr, options_.beta1, options_.beta2, options_.eps, step};
+}
+
+AdamRates Adam::next_rates() const { return rates_of(params(steps_ + 1)); }
+
+void Adam::step() { update(params(++steps_)); }
+
+void Adam::step(const AdamRates* rates, const Tensor& grad_square) {
+  AdamParams by_memory = params(steps_ + 1);
+  by_memory.rates = rates;
+  by_memory.grad_square = grad_square.view().as<double>();
+  update(by_memory);
+}
+
+void Adam::update(const AdamParams& params) {
   std::vector<AdamSlot> slots;
   std::vector<Tensor> grads;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -27,10 +39,10 @@ void Adam::step() {
     slots.push_back({p.weight, grads.back(), m_[i], v_[i], p.l2_gradient});
   }
   if (slots.empty()) return;
-  const AdamParams params{options_.lr, options_.beta1, options_.beta2, options_.eps, steps_};
   const Tensor& first = parameters_[0].weight;
-  OpExec exec(first.device());
-  adam_rows().select(params, first.dtype(), first.device().type).step(exec, params, slots);
+  const AdamRow& row = select_row(adam_rows(), params, first);
+  OpExec exec(row, first.device());
+  row.step(exec, params, slots);
   for (const AdamParameter& p : parameters_) p.weight.set_grad({});
 }
 
@@ -43,15 +55,15 @@ std::vector<std::pair<std::string, Tensor>> Adam::state() const {
   return all;
 }
 
-double Adam::gradient_norm() const {
+std::vector<Tensor> Adam::gradients() const {
   std::vector<Tensor> grads;
   for (const AdamParameter& p : parameters_)
     if (p.weight.grad()) grads.push_back(p.weight.grad());
-  return std::sqrt(sum_of_squares(grads));
+  return grads;
 }
 
-double sum_of_squares(const std::vector<Tensor>& tensors) {
-  if (tensors.empty()) return 0;
+Tensor sum_of_squares(const std::vector<Tensor>& tensors) {
+  require(!tensors.empty(), "[sum_of_squares] no tensors");
   SumOfSquaresParams params{0};
   std::vector<ConstView> views;
   for (const Tensor& t : tensors) {
@@ -60,11 +72,10 @@ double sum_of_squares(const std::vector<Tensor>& tensors) {
   }
   const Tensor& first = tensors[0];
   const Tensor sum = Tensor::empty({}, DType::f64, first.device());
-  OpExec exec(first.device());
-  sum_of_squares_rows()
-      .select(params, first.dtype(), first.device().type)
-      .forward(exec, params, views, sum);
-  return sum.item();
+  const SumOfSquaresRow& row = select_row(sum_of_squares_rows(), params, first);
+  OpExec exec(row, first.device());
+  row.forward(exec, params, views, sum);
+  return sum;
 }
 
 }  // namespace duet

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/tensor.h"
+#include "kernels/adam/adam.h"
 
 namespace duet {
 
@@ -25,6 +26,12 @@ class Adam {
 
   /// One update of every parameter that has a gradient; the gradients are then let go.
   void step();
+  /// The same by what lies in the device's memory when the kernels run: the rates, which `step`
+  /// takes from `next_rates`, and Σ grad², one f64 element; where that is not finite nothing is
+  /// changed. It does not count: the caller does, by `set_steps`.
+  void step(const AdamRates* rates, const Tensor& grad_square);
+  /// Of the update after `steps()`.
+  AdamRates next_rates() const;
   void set_lr(double lr) { options_.lr = lr; }
 
   std::int64_t steps() const { return steps_; }
@@ -33,17 +40,20 @@ class Adam {
   std::vector<std::pair<std::string, Tensor>> state() const;
   const std::vector<AdamParameter>& parameters() const { return parameters_; }
 
-  /// sqrt(Σ grad²) over all parameters.
-  double gradient_norm() const;
+  /// The gradients that there are.
+  std::vector<Tensor> gradients() const;
 
  private:
+  AdamParams params(std::int64_t step) const;
+  void update(const AdamParams& params);
+
   std::vector<AdamParameter> parameters_;
   std::vector<Tensor> m_, v_;
   AdamOptions options_;
   std::int64_t steps_ = 0;
 };
 
-/// Σ x² over all elements of all tensors, carried in f64.
-double sum_of_squares(const std::vector<Tensor>& tensors);
+/// Σ x² over all elements of all tensors, on one device: one f64 element there.
+Tensor sum_of_squares(const std::vector<Tensor>& tensors);
 
 }  // namespace duet

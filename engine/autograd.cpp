@@ -1,7 +1,10 @@
 #include "engine/autograd.h"
 
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <queue>
+#include <tuple>
 
 #include "engine/ops/binary.h"
 #include "kernels/nonfinite/nonfinite.h"
@@ -14,6 +17,17 @@ thread_local bool finite_checked = false;
 thread_local std::string scope_name;
 
 std::atomic<std::uint64_t> next_sequence{0};
+
+/// The number 1, brought to a device once: where a graph is captured, nothing comes from the host.
+const Tensor& one(DType dtype, Device device) {
+  static std::mutex mutex;
+  // Never destroyed, as the pool is not.
+  static auto& ones = *new std::map<std::tuple<DType, DeviceType, int>, Tensor>;
+  const std::scoped_lock lock(mutex);
+  Tensor& kept = ones[{dtype, device.type, device.index}];
+  if (!kept) kept = Tensor::full({}, 1, dtype, device);
+  return kept;
+}
 
 void accumulate(Tensor& sum, const Tensor& grad) { sum = sum ? add(sum, grad) : grad; }
 
@@ -34,10 +48,9 @@ NameScope::~NameScope() { scope_name.resize(outer_length_); }
 std::int64_t count_nonfinite(const Tensor& tensor) {
   const NonfiniteParams params{tensor.numel()};
   const Tensor found = Tensor::empty({}, DType::i32, tensor.device());
-  OpExec exec(tensor.device());
-  nonfinite_rows()
-      .select(params, tensor.dtype(), tensor.device().type)
-      .forward(exec, params, tensor, found);
+  const NonfiniteRow& row = nonfinite_rows().select(params, tensor.dtype(), tensor.device().type);
+  OpExec exec(row, tensor.device());
+  row.forward(exec, params, tensor, found);
   return static_cast<std::int64_t>(found.item());
 }
 
@@ -101,7 +114,7 @@ void backward(const Tensor& loss) {
   };
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, decltype(earlier)>
       ready(earlier);
-  loss.impl()->grad_fn->grad = Tensor::full(loss.shape(), 1.0, loss.dtype(), loss.device());
+  loss.impl()->grad_fn->grad = one(loss.dtype(), loss.device()).clone().alias(loss.shape());
   ready.push(std::move(loss.impl()->grad_fn));
   while (!ready.empty()) {
     const std::shared_ptr<Node> node = ready.top();

@@ -18,11 +18,11 @@ constexpr const char* plugin_name = "libduet_cuda.so";
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 const DeviceApi cpu_api = {
-    DeviceApi::current_version,
-    DeviceType::cpu,
-    [](const char**) { return 1; },
-    [](int) { return "CPU"; },
-    [](int, std::size_t bytes, void** block) -> const char* {
+    .version = DeviceApi::current_version,
+    .type = DeviceType::cpu,
+    .count = [](const char**) { return 1; },
+    .name = [](int) { return "CPU"; },
+    .allocate = [](int, std::size_t bytes, void** block) -> const char* {
       const std::size_t alignment = bytes >= huge_page ? huge_page : 64;
       const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
       *block = std::aligned_alloc(alignment, rounded);
@@ -32,24 +32,39 @@ const DeviceApi cpu_api = {
 #endif
       return nullptr;
     },
-    [](int, void* block) -> const char* {
+    .release = [](int, void* block) -> const char* {
       std::free(block);
       return nullptr;
     },
-    [](int, Stream* stream) -> const char* {
+    .stream = [](int, StreamKind, Stream* stream) -> const char* {
       *stream = {};
       return nullptr;
     },
-    [](const Stream&, void* to, const void* from, std::size_t bytes) -> const char* {
+    .copy = [](const Stream&, void* to, const void* from, std::size_t bytes) -> const char* {
       std::memcpy(to, from, bytes);
       return nullptr;
     },
-    [](const Stream&, void* to, unsigned char value, std::size_t bytes) -> const char* {
+    .fill = [](const Stream&, void* to, unsigned char value, std::size_t bytes) -> const char* {
       std::memset(to, value, bytes);
       return nullptr;
     },
-    [](const Stream&) -> const char* { return nullptr; },
-    [](void*, void (*)(void*, const char*, const RowInfo*)) {},
+    .synchronize = [](const Stream&) -> const char* { return nullptr; },
+    .rows = [](void*, void (*)(void*, const char*, const RowInfo*)) {},
+    .allocate_host = nullptr,
+    .release_host = nullptr,
+    .copy_later = nullptr,
+    .create_event = nullptr,
+    .destroy_event = nullptr,
+    .record_event = nullptr,
+    .wait_event = nullptr,
+    .synchronize_event = nullptr,
+    .elapsed = nullptr,
+    .begin_capture = nullptr,
+    .end_capture = nullptr,
+    .launch_graph = nullptr,
+    .destroy_graph = nullptr,
+    .push_range = nullptr,
+    .pop_range = nullptr,
 };
 
 /// What opening the plugin came to: a table with at least one device, or why not.
@@ -107,10 +122,38 @@ void check_device_call(const char* what, Device device, const char* why) {
   if (why) fail("[device] {} on {}: {}", what, describe(device), why);
 }
 
-Stream device_stream(Device device) {
+Stream device_stream(Device device, StreamKind kind) {
   Stream stream;
-  check_device_call("stream", device, device_api(device.type).stream(device.index, &stream));
+  check_device_call("stream", device, device_api(device.type).stream(device.index, kind, &stream));
   return stream;
+}
+
+Event::Event(Device device) : device_(device), api_(device_api(device.type)) {
+  check_device_call("an event", device_, api_.create_event(device_.index, &handle_));
+}
+
+Event::~Event() { api_.destroy_event(device_.index, handle_); }
+
+void Event::record(StreamKind stream) {
+  check_device_call("recording an event", device_,
+                    api_.record_event(device_stream(device_, stream), handle_));
+}
+
+void Event::hold_up(StreamKind stream) {
+  check_device_call("waiting for an event", device_,
+                    api_.wait_event(device_stream(device_, stream), handle_));
+}
+
+void Event::synchronize() {
+  check_device_call("waiting for an event", device_,
+                    api_.synchronize_event(device_.index, handle_));
+}
+
+double Event::milliseconds_since(const Event& begin) const {
+  float milliseconds = 0;
+  check_device_call("the time between events", device_,
+                    api_.elapsed(device_.index, begin.handle_, handle_, &milliseconds));
+  return milliseconds;
 }
 
 Device parse_device(std::string_view text) {

@@ -10,6 +10,17 @@
 namespace duet {
 namespace {
 
+using Idle = std::map<std::size_t, std::vector<void*>>;
+
+/// An idle block of that capacity; null where there is none.
+void* pop(Idle& idle, std::size_t capacity) {
+  const auto found = idle.find(capacity);
+  if (found == idle.end() || found->second.empty()) return nullptr;
+  void* block = found->second.back();
+  found->second.pop_back();
+  return block;
+}
+
 /// Sizes are rounded up so that neighbours share blocks: to 64 bytes when small, then to an eighth
 /// of a power of two.
 std::size_t round_up(std::size_t bytes) {
@@ -18,17 +29,17 @@ std::size_t round_up(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+}  // namespace
+
 class Pool {
  public:
   explicit Pool(Device device) : device_(device), api_(device_api(device.type)) {}
 
   void* take(std::size_t capacity) {
     const std::scoped_lock lock(mutex_);
-    void* block = nullptr;
-    if (auto& free = free_[capacity]; !free.empty()) {
-      block = free.back();
-      free.pop_back();
-    } else {
+    void* block = open_ ? pop(open_->idle_, capacity) : nullptr;
+    if (!block) block = pop(idle_, capacity);
+    if (!block) {
       if (const char* why = api_.allocate(device_.index, capacity, &block)) {
         // What lies idle in other sizes may be enough.
         release_idle();
@@ -41,6 +52,7 @@ class Pool {
       statistics_.reserved += capacity;
       ++statistics_.system_allocations;
     }
+    if (open_) open_->blocks_.insert(block);
     statistics_.in_use += capacity;
     statistics_.peak = std::max(statistics_.peak, statistics_.in_use);
     return block;
@@ -49,7 +61,28 @@ class Pool {
   void give_back(void* block, std::size_t capacity) {
     const std::scoped_lock lock(mutex_);
     statistics_.in_use -= capacity;
-    free_[capacity].push_back(block);
+    for (ReservedBlocks* reserved : reserved_)
+      if (reserved->blocks_.contains(block)) return reserved->idle_[capacity].push_back(block);
+    idle_[capacity].push_back(block);
+  }
+
+  void reserve(ReservedBlocks& reserved) {
+    const std::scoped_lock lock(mutex_);
+    reserved_.push_back(&reserved);
+  }
+
+  /// While it is not null, all that is handed out belongs to it.
+  void open(ReservedBlocks* reserved) {
+    const std::scoped_lock lock(mutex_);
+    open_ = reserved;
+  }
+
+  void release(ReservedBlocks& reserved) {
+    const std::scoped_lock lock(mutex_);
+    if (open_ == &reserved) open_ = nullptr;
+    std::erase(reserved_, &reserved);
+    for (auto& [capacity, blocks] : reserved.idle_)
+      idle_[capacity].insert(idle_[capacity].end(), blocks.begin(), blocks.end());
   }
 
   MemoryStatistics statistics() {
@@ -59,7 +92,7 @@ class Pool {
 
  private:
   void release_idle() {
-    for (auto& [capacity, blocks] : free_) {
+    for (auto& [capacity, blocks] : idle_) {
       for (void* block : blocks) api_.release(device_.index, block);
       statistics_.reserved -= capacity * blocks.size();
       blocks.clear();
@@ -69,9 +102,13 @@ class Pool {
   const Device device_;
   const DeviceApi& api_;
   std::mutex mutex_;
-  std::map<std::size_t, std::vector<void*>> free_;
+  Idle idle_;
+  std::vector<ReservedBlocks*> reserved_;
+  ReservedBlocks* open_ = nullptr;
   MemoryStatistics statistics_;
 };
+
+namespace {
 
 /// One a device. Never destroyed: tensors in static objects may outlive any order of destruction.
 Pool& pool_of(Device device) {
@@ -99,6 +136,21 @@ void* PoolWorkspace::allocate(std::size_t bytes) {
   return blocks_.back()->data();
 }
 
-OpExec::OpExec(Device device) : workspace_(device), exec_{device_stream(device), workspace_} {}
+ReservedBlocks::ReservedBlocks(Device device) : device_(device) { pool_of(device).reserve(*this); }
+ReservedBlocks::~ReservedBlocks() { pool_of(device_).release(*this); }
+void ReservedBlocks::open() { pool_of(device_).open(this); }
+void ReservedBlocks::close() { pool_of(device_).open(nullptr); }
+
+OpExec::OpExec(const RowInfo& row, Device device)
+    : workspace_(device), exec_{device_stream(device), workspace_} {
+  const DeviceApi& api = device_api(device.type);
+  if (!api.push_range) return;
+  api.push_range(fmt::format("{} {}", row.op, row.name).c_str());
+  pop_range_ = api.pop_range;
+}
+
+OpExec::~OpExec() {
+  if (pop_range_) pop_range_();
+}
 
 }  // namespace duet

@@ -1,13 +1,22 @@
 #pragma once
 /// Memory of a device, from a caching pool: a freed block is kept and handed out again, so that a
-/// training step after the first asks the system for nothing and faults in no page. A device runs
-/// all kernels in one stream, so that a block may be handed out again before its last kernel ran.
+/// training step after the first asks the system for nothing and faults in no page.
+///
+/// The pool is ordered by the stream of compute, in which a device runs all its kernels: a block is
+/// handed out again as soon as the host lets go of it, though kernels that use it may still wait in
+/// the queue, because whoever gets it queues behind them. The stream of copies has an order of its
+/// own. So what it writes into must have been taken before an event of the compute stream that it
+/// has waited for, and may be given back only when the compute stream has waited for the copy
+/// (staging.h does both).
 
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "kernels/base/exec.h"
+#include "kernels/base/rows.h"
 
 namespace duet {
 
@@ -40,6 +49,27 @@ struct MemoryStatistics {
 };
 MemoryStatistics memory_statistics(Device device);
 
+/// Blocks that a graph holds by their addresses: those that the device's pool hands out between
+/// `open` and `close`, which nobody else gets until this object ends, even when they are given back
+/// before. One thread at a time works on a device meanwhile.
+class ReservedBlocks {
+ public:
+  explicit ReservedBlocks(Device device);
+  ~ReservedBlocks();
+  ReservedBlocks(const ReservedBlocks&) = delete;
+  ReservedBlocks& operator=(const ReservedBlocks&) = delete;
+
+  void open();
+  void close();
+
+ private:
+  friend class Pool;
+  Device device_;
+  std::set<void*> blocks_;
+  /// Those that were given back, by capacity.
+  std::map<std::size_t, std::vector<void*>> idle_;
+};
+
 /// Scratch from the pool, given back when the object ends.
 class PoolWorkspace final : public Workspace {
  public:
@@ -51,15 +81,19 @@ class PoolWorkspace final : public Workspace {
   std::vector<std::shared_ptr<Storage>> blocks_;
 };
 
-/// The Exec of one op call on a device.
+/// The Exec of one call of a row, which profilers see under the names of op and row.
 class OpExec {
  public:
-  explicit OpExec(Device device);
+  OpExec(const RowInfo& row, Device device);
+  ~OpExec();
+  OpExec(const OpExec&) = delete;
+  OpExec& operator=(const OpExec&) = delete;
   operator Exec&() { return exec_; }
 
  private:
   PoolWorkspace workspace_;
   Exec exec_;
+  void (*pop_range_)() = nullptr;
 };
 
 }  // namespace duet

@@ -3,6 +3,7 @@
 /// numbered within a domain, so that two uses never share numbers and each can be repeated alone.
 
 #include "kernels/base/philox.h"
+#include "kernels/dropout/dropout.h"
 
 namespace duet {
 
@@ -27,7 +28,19 @@ struct RandomState {
   std::uint64_t seed = 1;
   std::uint64_t masks_drawn = 0;
 
-  Philox next_mask() { return random_stream(seed, RandomDomain::dropout, masks_drawn++); }
+  DropoutMask next_mask() {
+    return {random_stream(seed, RandomDomain::dropout, masks_drawn++ - counter_start), counter};
+  }
+
+  /// From now on masks are numbered from the count in the device's memory, which must be what
+  /// `masks_drawn` is now by the time that the kernels run. Null: by `masks_drawn` alone.
+  void count_masks_in(const std::uint64_t* memory) {
+    counter = memory;
+    counter_start = memory ? masks_drawn : 0;
+  }
+
+  const std::uint64_t* counter = nullptr;
+  std::uint64_t counter_start = 0;  ///< what it is taken to be
 };
 
 }  // namespace duet

@@ -94,8 +94,10 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path, error)) fail<DataError>("{}: no such file", path.string());
   if (!std::filesystem::is_regular_file(path, error))
     fail<DataError>("{}: is not a file; name the model.safetensors inside", path.string());
-  const std::uint64_t size = std::filesystem::file_size(path);
-  std::ifstream in(path, std::ios::binary);
+  // The size of the file that is open: at this path another may take its place meanwhile.
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  const auto size = in ? static_cast<std::uint64_t>(in.tellg()) : 0;
+  in.seekg(0);
   std::uint64_t length = 0;
   if (!in.read(reinterpret_cast<char*>(&length), sizeof length)) refuse("it has {} bytes", size);
   if (length > largest_header || length + 8 > size)

@@ -20,6 +20,7 @@ Model::Model(const Config& config, Device device, Precision precision)
 
 Model::Model(const Config& config, Build build)
     : device_(build.device),
+      dtype_(build.dtype),
       front_end_(front_end_of(config)),
       random_{static_cast<std::uint64_t>(config.seed), 0},
       network_(build, network_of(config)) {
@@ -64,7 +65,7 @@ Inputs Model::prepare(const RawInputs& raw) const {
 Tensor Model::probabilities(const RawInputs& raw) {
   const NoGradScope no_grad;
   network_.set_mode(Mode::evaluation);
-  return softmax(forward(prepare(raw))).to(Device{});
+  return softmax(forward(prepare(raw))).to(Device{}).to(DType::f32);
 }
 
 }  // namespace duet

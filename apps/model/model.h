@@ -44,10 +44,12 @@ class Model {
   Inputs prepare(const RawInputs& raw) const;
   /// Logits (N, classes), with history.
   Tensor forward(const Inputs& inputs) { return network_.forward(inputs.face, inputs.voice); }
-  /// (N, classes) on the CPU, in evaluation mode, without history.
+  /// (N, classes) f32 on the CPU, in evaluation mode, without history.
   Tensor probabilities(const RawInputs& raw);
 
   Device device() const { return device_; }
+  /// Of the parameters, and of inputs.
+  DType dtype() const { return dtype_; }
   bool sees_faces() const { return streams_of(description.config) != Streams::voice; }
   bool hears_voices() const { return streams_of(description.config) != Streams::face; }
 
@@ -63,6 +65,7 @@ class Model {
   Model(const Config& config, Build build);
 
   Device device_;
+  DType dtype_;
   FrontEnd front_end_;
   RandomState random_;
   TwoStream network_;

@@ -55,12 +55,11 @@ WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair
 
 }  // namespace
 
-RawInputs augmented(const Batch& batch, Device device, std::uint64_t seed) {
+RawInputs augmented(const Batch& batch, std::uint64_t seed) {
   const NoGradScope no_grad;
-  RawInputs raw{batch.raw.faces.to(device), batch.raw.waves.to(device)};
-  if (!batch.face_augmentations.empty())
-    raw.faces = augment_images(raw.faces, batch.face_augmentations);
-  if (!batch.voice_augmentations.empty())
+  RawInputs raw = batch.raw;
+  if (batch.face_augmentations) raw.faces = augment_images(raw.faces, batch.face_augmentations);
+  if (batch.voice_augmentations)
     raw.waves = augment_waves(raw.waves, batch.voice_augmentations, seed);
   return raw;
 }
@@ -137,6 +136,8 @@ Batch Batches::read(std::int64_t index) const {
   batch.labels = Tensor::empty({n}, DType::i32);
   if (plan_.faces) batch.raw.faces = Tensor::empty({n, size, size, 3});
   if (plan_.voices) batch.raw.waves = Tensor::empty({n, samples});
+  std::vector<ImageAugmentation> faces;
+  std::vector<WaveAugmentation> voices;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::size_t at = plan_.order[begin + i];
     const Pair& pair = (*plan_.pairs)[at];
@@ -146,21 +147,23 @@ Batch Batches::read(std::int64_t index) const {
       const Samples::Values pixels = samples_.face(pair.face);
       std::copy(pixels->begin(), pixels->end(),
                 batch.raw.faces.data<float>() + i * size * size * 3);
-      if (plan_.augment_faces)
-        batch.face_augmentations.push_back(draw_face_augmentation(plan_, at, size));
+      if (plan_.augment_faces) faces.push_back(draw_face_augmentation(plan_, at, size));
     }
     if (plan_.voices) {
       const Samples::Values clip = samples_.voice(pair.voice);
       std::copy(clip->begin(), clip->end(), batch.raw.waves.data<float>() + i * samples);
       if (plan_.augment_voices)
-        batch.voice_augmentations.push_back(
-            pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples) : WaveAugmentation{});
+        voices.push_back(pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples)
+                                          : WaveAugmentation{});
     }
   }
+  if (plan_.faces) batch.raw.faces = batch.raw.faces.to(plan_.dtype);
+  if (plan_.voices) batch.raw.waves = batch.raw.waves.to(plan_.dtype);
+  if (!faces.empty()) batch.face_augmentations = augmentation_tensor(faces);
+  if (!voices.empty()) batch.voice_augmentations = augmentation_tensor(voices);
   if (plan_.device == Device{}) {
-    batch.raw = augmented(batch, {}, plan_.seed);
-    batch.face_augmentations.clear();
-    batch.voice_augmentations.clear();
+    batch.raw = augmented(batch, plan_.seed);
+    batch.face_augmentations = batch.voice_augmentations = {};
   }
   return batch;
 }

@@ -15,9 +15,9 @@ namespace duet {
 
 struct Batch {
   RawInputs raw;
-  /// How `raw` is to be augmented; empty where it is not, or no longer.
-  std::vector<ImageAugmentation> face_augmentations;
-  std::vector<WaveAugmentation> voice_augmentations;
+  /// How `raw` is to be augmented, as engine/ops/augment.h has it; undefined where it is not, or no
+  /// longer.
+  Tensor face_augmentations, voice_augmentations;
   Tensor labels;                   ///< (N) i32
   std::vector<std::size_t> pairs;  ///< indices into the plan's pairs
 };
@@ -30,6 +30,8 @@ struct BatchPlan {
   std::int64_t first_batch = 0;  ///< batches before it are passed over
   bool faces = true, voices = true;
   bool augment_faces = false, augment_voices = false;
+  /// Of the faces and waves.
+  DType dtype = DType::f32;
   /// Where the network runs: the CPU augments ahead, any other device at the step.
   Device device;
   /// Augmentation is drawn under the seed, for each epoch and pair anew.
@@ -40,8 +42,8 @@ struct BatchPlan {
   }
 };
 
-/// The batch's inputs on a device, augmented.
-RawInputs augmented(const Batch& batch, Device device, std::uint64_t seed);
+/// The batch's inputs, augmented where they are.
+RawInputs augmented(const Batch& batch, std::uint64_t seed);
 
 class Batches {
  public:

@@ -26,6 +26,7 @@ Evaluation evaluate(Model& model, Samples& samples, const std::vector<Pair>& pai
   plan.batch_size = model.config().batch_size;
   plan.faces = model.sees_faces();
   plan.voices = model.hears_voices();
+  plan.dtype = model.dtype();
   Batches batches(samples, std::move(plan), workers);
   while (const std::optional<Batch> batch = batches.next()) {
     const Tensor probabilities = model.probabilities(batch->raw);

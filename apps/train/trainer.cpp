@@ -7,7 +7,6 @@
 #include "apps/train/first_look.h"
 #include "apps/train/run_pairs.h"
 #include "engine/atomic_file.h"
-#include "engine/ops/softmax_cross_entropy.h"
 #include "kernels/base/rows.h"
 
 namespace duet {
@@ -17,9 +16,6 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 std::atomic<bool> stop_requested{false};
-
-/// Of a NaN.
-constexpr const char* remedy = "; try a smaller --lr, or look at the data";
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -64,11 +60,12 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
                                        static_cast<std::size_t>(config_.cache_mb) << 20);
 
   std::vector<AdamParameter> parameters;
+  std::vector<Tensor> penalized;
   std::int64_t count = 0;
   for (const Parameter& p : model_->network().parameters()) {
     const double l2 = p.conv_kernel ? config_.l2 * (config_.l2_form == "half" ? 1 : 2) : 0;
     parameters.push_back({p.name, p.tensor, l2});
-    if (p.conv_kernel) penalized_.push_back(p.tensor);
+    if (p.conv_kernel) penalized.push_back(p.tensor);
     count += p.tensor.numel();
   }
   adam_ = std::make_unique<Adam>(
@@ -79,6 +76,7 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
       config_.size,
       config_.stream == "both" ? "fusion " + config_.fusion : config_.stream + " alone"));
 
+  Tensor class_weights;
   if (config_.class_weights == "balanced") {
     std::array<double, class_count> counts{};
     for (std::size_t i : pairs_of_split(pairs_, "train")) ++counts[pairs_[i].label];
@@ -86,8 +84,9 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
     for (double n : counts)
       weights.push_back(static_cast<float>(
           static_cast<double>(pairs_of_split(pairs_, "train").size()) / (class_count * n)));
-    class_weights_ = Tensor::from(weights, {class_count}, device);
+    class_weights = Tensor::from(weights, {class_count}, device).to(model_->dtype());
   }
+  step_ = std::make_unique<TrainStep>(*model_, *adam_, std::move(penalized), class_weights);
 }
 
 void Trainer::resume() {
@@ -154,6 +153,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
   plan.augment_faces = config_.augment_faces;
   plan.augment_voices = config_.augment_voices;
   plan.device = model_->device();
+  plan.dtype = model_->dtype();
   plan.seed = static_cast<std::uint64_t>(config_.seed);
   plan.epoch = static_cast<std::uint64_t>(state_.epoch);
   return plan;
@@ -203,8 +203,16 @@ bool Trainer::run_epoch() {
 
   const Clock::time_point start = Clock::now();
   const std::int64_t seen_before = state_.seen;
-  while (std::optional<Batch> batch = batches.next()) {
-    train_step(*batch);
+  DeviceTime device_time;
+  std::optional<Batch> batch = batches.next();
+  if (batch) step_->stage(*batch);
+  while (batch) {
+    step_->start();
+    // The next batch travels while the device computes.
+    const bool last = config_.max_steps > 0 && state_.steps + 1 >= config_.max_steps;
+    batch = last ? std::nullopt : batches.next();
+    if (batch) step_->stage(*batch);
+    device_time.add(finish_step());
     const double seconds = seconds_since(start);
     const double done = static_cast<double>(state_.seen - seen_before) / seconds;
     const double steps_left = static_cast<double>(
@@ -225,74 +233,29 @@ bool Trainer::run_epoch() {
   }
   if (state_.step_in_epoch > first_step || state_.seen > 0) {
     reestimate_statistics(pairs);
-    end_epoch(seconds_since(start), batches.seconds_waited());
+    end_epoch(seconds_since(start), batches.seconds_waited(), device_time);
   }
   return !stop_requested;
 }
 
-void Trainer::train_step(const Batch& batch) {
-  model_->network().set_mode(Mode::training);
-  const std::uint64_t masks_drawn = model_->random().masks_drawn;
-  const Device device = model_->device();
-  const Inputs inputs =
-      model_->prepare(augmented(batch, device, static_cast<std::uint64_t>(config_.seed)));
-  const Tensor labels = batch.labels.to(device);
-  const Tensor logits = model_->forward(inputs);
-  const Tensor loss =
-      softmax_cross_entropy(logits, labels, class_weights_, config_.label_smoothing);
-  loss.backward();
-  const double norm = adam_->gradient_norm();
-  if (!std::isfinite(loss.item()) || !std::isfinite(norm))
-    report_nonfinite(inputs, labels, masks_drawn);
-  const double penalty =
-      config_.l2 * (config_.l2_form == "half" ? 0.5 : 1.0) * sum_of_squares(penalized_);
-  adam_->step();
-
-  const auto n = static_cast<std::int64_t>(batch.pairs.size());
-  state_.loss_sum += (loss.item() + penalty) * static_cast<double>(n);
-  state_.penalty_sum += penalty * static_cast<double>(n);
-  state_.norm_sum += norm * static_cast<double>(n);
-  state_.seen += n;
-  const Tensor answers = logits.detach().to(Device{});
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float* row = answers.data<float>() + i * class_count;
-    state_.right +=
-        std::max_element(row, row + class_count) - row == batch.labels.data<std::int32_t>()[i];
-  }
+double Trainer::finish_step() {
+  const TrainStep::Result result = step_->finish();
+  if (!std::isfinite(result.loss) || !std::isfinite(result.norm))
+    step_->report_nonfinite(fmt::format("training stopped at epoch {}, step {}: ", state_.epoch,
+                                        state_.step_in_epoch + 1));
+  const double penalty = config_.l2 * (config_.l2_form == "half" ? 0.5 : 1.0) * result.penalty;
+  const auto n = static_cast<double>(result.pairs);
+  state_.loss_sum += (result.loss + penalty) * n;
+  state_.penalty_sum += penalty * n;
+  state_.norm_sum += result.norm * n;
+  state_.seen += result.pairs;
+  state_.right += result.right;
   ++state_.step_in_epoch;
   ++state_.steps;
+  return result.milliseconds;
 }
 
-/// Looks for the first tensor with a NaN or infinity along the way of a step that gave one: inputs,
-/// parameters, the results of the forward pass in order, then gradients from the loss backwards.
-void Trainer::report_nonfinite(const Inputs& inputs, const Tensor& labels,
-                               std::uint64_t masks_drawn) {
-  const std::string where = fmt::format("training stopped at epoch {}, step {}: ", state_.epoch,
-                                        state_.step_in_epoch + 1);
-  const auto look_at = [&](const std::string& what, const Tensor& tensor) {
-    if (!tensor) return;
-    if (const std::int64_t found = count_nonfinite(tensor); found > 0)
-      fail("{}{} has {} NaN or infinite elements of {}{}", where, what, found, tensor.numel(),
-           remedy);
-  };
-  look_at("the face input", inputs.face);
-  look_at("the voice input", inputs.voice);
-  const std::vector<Parameter> parameters = model_->network().parameters();
-  for (const Parameter& p : parameters) look_at("parameter " + p.name, p.tensor);
-  try {
-    const NoGradScope no_grad;
-    const FiniteCheckScope finite;
-    model_->random().masks_drawn = masks_drawn;
-    softmax_cross_entropy(model_->forward(inputs), labels, class_weights_, config_.label_smoothing);
-  } catch (const Error& e) {
-    fail("{}{}{}", where, e.what(), remedy);
-  }
-  for (auto p = parameters.rbegin(); p != parameters.rend(); ++p)
-    look_at("the gradient of " + p->name, p->tensor.grad());
-  fail("{}the norm of the gradient is not finite, though each element is{}", where, remedy);
-}
-
-/// The same where the epoch's last step left what only the evaluation came upon.
+/// Names the tensor, where the epoch's last step left what only the evaluation came upon.
 void Trainer::report_nonfinite_evaluation() {
   const std::string where =
       fmt::format("training stopped at the evaluation of epoch {}: ", state_.epoch);
@@ -301,9 +264,9 @@ void Trainer::report_nonfinite_evaluation() {
     evaluate(*model_, *samples_, pairs_, pairs_of_split(pairs_, "dev"),
              static_cast<int>(config_.workers));
   } catch (const Error& e) {
-    fail("{}{}{}", where, e.what(), remedy);
+    fail("{}{}{}", where, e.what(), nonfinite_remedy);
   }
-  fail("{}the loss is NaN or infinite, though each tensor is finite{}", where, remedy);
+  fail("{}the loss is NaN or infinite, though each tensor is finite{}", where, nonfinite_remedy);
 }
 
 /// Batch norm's running statistics, measured anew with dropout off: dropout changes the variance
@@ -322,13 +285,16 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   const NoGradScope no_grad;
   model_->network().set_mode(Mode::estimation);
   Batches batches(*samples_, std::move(plan), static_cast<int>(config_.workers));
-  while (const std::optional<Batch> batch = batches.next())
-    model_->forward(model_->prepare(
-        augmented(*batch, model_->device(), static_cast<std::uint64_t>(config_.seed))));
+  while (std::optional<Batch> batch = batches.next()) {
+    const Device device = model_->device();
+    batch->raw = {batch->raw.faces.to(device), batch->raw.waves.to(device)};
+    batch->voice_augmentations = batch->voice_augmentations.to(device);
+    model_->forward(model_->prepare(augmented(*batch, static_cast<std::uint64_t>(config_.seed))));
+  }
   model_->network().set_mode(Mode::evaluation);
 }
 
-void Trainer::end_epoch(double seconds, double waited) {
+void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_time) {
   const Evaluation dev = evaluate(*model_, *samples_, pairs_, pairs_of_split(pairs_, "dev"),
                                   static_cast<int>(config_.workers));
   if (!std::isfinite(dev.loss)) report_nonfinite_evaluation();
@@ -347,6 +313,8 @@ void Trainer::end_epoch(double seconds, double waited) {
   j["seconds"] = seconds;
   j["pairs_per_second"] = seen / seconds;
   j["data_wait"] = waited / seconds;
+  const bool timed = model_->device() != Device{} && device_time.steps > 0;
+  if (timed) j["device_ms_per_step"] = device_time.mean();
   state_.metrics.push_back(j.dump());
 
   const bool better = dev.metrics.uar() > state_.best_uar ||
@@ -366,11 +334,19 @@ void Trainer::end_epoch(double seconds, double waited) {
   write_file_atomically(folder_.metrics(), lines);
   progress_.line(fmt::format(
       "epoch {}/{}  loss {:.4f}  acc {:.3f}  dev loss {:.4f}  dev acc {:.3f}  dev UAR {:.3f}{}  "
-      "{:.1f} pairs/s  data wait {:.1f} %  {}",
+      "{:.1f} pairs/s  data wait {:.1f} %  {}{}",
       state_.epoch, config_.epochs, state_.loss_sum / seen,
       static_cast<double>(state_.right) / seen, dev.loss, dev.metrics.accuracy(), dev.metrics.uar(),
-      better ? " *" : "  ", seen / seconds, 100 * waited / seconds, clock_text(seconds)));
-  if (state_.epoch == 1) progress_.line("rows: " + used_rows());
+      better ? " *" : "  ", seen / seconds, 100 * waited / seconds,
+      timed ? fmt::format("device {:.1f} ms/step  ", device_time.mean()) : "",
+      clock_text(seconds)));
+  if (state_.epoch == 1) {
+    progress_.line("rows: " + used_rows());
+    const MemoryStatistics memory = memory_statistics(model_->device());
+    progress_.line(fmt::format("memory on {}: at most {} MiB in use, {} MiB taken from the system",
+                               to_string(model_->device().type), memory.peak >> 20,
+                               memory.reserved >> 20));
+  }
   ++state_.epoch;
   state_.step_in_epoch = 0;
   state_.loss_sum = state_.penalty_sum = state_.norm_sum = 0;

@@ -9,7 +9,7 @@
 #include "apps/train/batches.h"
 #include "apps/train/evaluate.h"
 #include "apps/train/run_folder.h"
-#include "engine/adam.h"
+#include "apps/train/train_step.h"
 
 namespace duet {
 
@@ -38,18 +38,25 @@ class Trainer {
     std::vector<std::string> metrics;  ///< lines of metrics.jsonl
   };
 
+  /// Of an epoch's steps in this process.
+  struct DeviceTime {
+    double milliseconds = 0;
+    std::int64_t steps = 0;
+    void add(double of_step) { milliseconds += of_step, ++steps; }
+    double mean() const { return milliseconds / static_cast<double>(steps); }
+  };
+
   void resume();
   void save_checkpoint();
   BatchPlan training_plan(const std::vector<Pair>& pairs) const;
 
   /// Trains the rest of the current epoch; false when asked to stop.
   bool run_epoch();
-  void train_step(const Batch& batch);
-  [[noreturn]] void report_nonfinite(const Inputs& inputs, const Tensor& labels,
-                                     std::uint64_t masks_drawn);
+  /// Ends the step under way and counts it; returns the device's milliseconds.
+  double finish_step();
   [[noreturn]] void report_nonfinite_evaluation();
   void reestimate_statistics(const std::vector<Pair>& pairs);
-  void end_epoch(double seconds, double waited);
+  void end_epoch(double seconds, double waited, const DeviceTime& device_time);
   bool out_of_patience() const;
   bool out_of_steps() const;
   void evaluate_best();
@@ -62,8 +69,7 @@ class Trainer {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Samples> samples_;
   std::unique_ptr<Adam> adam_;
-  std::vector<Tensor> penalized_;
-  Tensor class_weights_;
+  std::unique_ptr<TrainStep> step_;
   State state_;
 };
 

@@ -11,8 +11,9 @@ namespace {
 Tensor run(BinaryOp op, const Tensor& a, const Tensor& b) {
   const BinaryParams params = BinaryParams::broadcast(op, a.shape(), b.shape());
   Tensor y = Tensor::empty(params.shape, a.dtype(), a.device());
-  OpExec exec(a.device());
-  select_row(binary_rows(), params, a).forward(exec, params, a, b, y);
+  const BinaryRow& row = select_row(binary_rows(), params, a);
+  OpExec exec(row, a.device());
+  row.forward(exec, params, a, b, y);
   return y;
 }
 

@@ -19,7 +19,7 @@ struct BlockTailFunction {
                         const Tensor& running_var, const BlockTailParams& params) {
     const BlockTailRow& row = select_row(block_tail_rows(), params, x);
     Tensor y = Tensor::empty(params.y_shape(), x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, weight, bias, mean, var, running_mean.view(), running_var.view(),
                 y);
     context.save({x, weight, bias, mean, var});
@@ -33,7 +33,7 @@ struct BlockTailFunction {
     const Tensor grad_x = Tensor::empty(x.shape(), x.dtype(), x.device());
     const Tensor grad_weight = Tensor::empty(weight.shape(), weight.dtype(), x.device());
     const Tensor grad_bias = Tensor::empty(weight.shape(), weight.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(*row, x.device());
     row->backward(exec, params, x, grad_y, weight, bias, context.saved(3), context.saved(4), grad_x,
                   grad_weight, grad_bias);
     return {grad_x, grad_weight, grad_bias, {}, {}, {}, {}};

@@ -1,6 +1,6 @@
 #pragma once
 #include "engine/ops/batchnorm.h"
-#include "kernels/base/philox.h"
+#include "kernels/dropout/dropout.h"
 
 namespace duet {
 
@@ -9,7 +9,7 @@ struct BlockTailOptions {
   std::int64_t pool = 1;
   /// Probability of zeroing an element of the result, and by which numbers.
   double dropout = 0;
-  Philox mask;
+  DropoutMask mask;
 };
 
 /// Batch normalisation → ReLU → max-pooling → dropout of x (N, H, W, C) in one pass; arguments and

@@ -13,7 +13,7 @@ struct CastFunction {
     const CastParams params{x.numel(), dtype};
     const CastRow& row = select_row(cast_rows(), params, x);
     Tensor y = Tensor::empty(x.shape(), dtype, x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, y);
     context.store(x.dtype());
     return y;

@@ -25,7 +25,7 @@ struct ConcatFunction {
       views.push_back(part);
       shapes.push_back(part.shape());
     }
-    OpExec exec(y.device());
+    OpExec exec(row, y.device());
     row.forward(exec, params, views, y);
     context.store(ConcatCall{params, &row, shapes});
     return y;
@@ -40,7 +40,7 @@ struct ConcatFunction {
       gradients[i] = Tensor::empty(shapes[i], grad_y.dtype(), grad_y.device());
       views[i] = gradients[i];
     }
-    OpExec exec(grad_y.device());
+    OpExec exec(*row, grad_y.device());
     row->backward(exec, params, grad_y, views);
     return gradients;
   }

@@ -13,7 +13,7 @@ struct DropoutCall {
 
 Tensor run(const DropoutCall& call, const Tensor& x) {
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  OpExec exec(x.device());
+  OpExec exec(*call.row, x.device());
   call.row->apply(exec, call.params, x, y);
   return y;
 }
@@ -34,7 +34,7 @@ struct DropoutFunction {
 
 }  // namespace
 
-Tensor dropout(const Tensor& x, double p, Philox mask) {
+Tensor dropout(const Tensor& x, double p, const DropoutMask& mask) {
   require(p >= 0 && p < 1, "[dropout] the probability is in [0, 1), not {}", p);
   if (p == 0) return x;
   return apply<DropoutFunction>(x, DropoutParams{x.numel(), static_cast<float>(p), mask});

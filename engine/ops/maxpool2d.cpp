@@ -18,7 +18,7 @@ struct MaxPool2dFunction {
     const MaxPool2dRow& row = select_row(maxpool2d_rows(), params, x);
     Tensor y = Tensor::empty(params.y_shape(), x.dtype(), x.device());
     const Tensor tap = Tensor::empty(params.y_shape(), DType::u8, x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, y, tap);
     context.save({tap});
     context.store(MaxPool2dCall{params, &row});
@@ -28,7 +28,7 @@ struct MaxPool2dFunction {
   static Gradients backward(Context& context, const Tensor& grad_y) {
     const auto& [params, row] = context.stored<MaxPool2dCall>();
     const Tensor grad_x = Tensor::empty(params.x_shape(), grad_y.dtype(), grad_y.device());
-    OpExec exec(grad_y.device());
+    OpExec exec(*row, grad_y.device());
     row->backward(exec, params, context.saved(0), grad_y, grad_x);
     return {grad_x};
   }

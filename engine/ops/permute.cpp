@@ -9,8 +9,9 @@ namespace {
 
 Tensor run(const PermuteParams& params, const Tensor& x) {
   Tensor y = Tensor::empty(params.y_shape(), x.dtype(), x.device());
-  OpExec exec(x.device());
-  select_row(permute_rows(), params, x).forward(exec, params, x, y);
+  const PermuteRow& row = select_row(permute_rows(), params, x);
+  OpExec exec(row, x.device());
+  row.forward(exec, params, x, y);
   return y;
 }
 

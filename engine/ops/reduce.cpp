@@ -19,7 +19,7 @@ struct ReduceFunction {
                         const Shape& y_shape) {
     const ReduceRow& row = select_row(reduce_rows(), params, x);
     Tensor y = Tensor::empty(y_shape, x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, y);
     context.save({x});
     context.store(ReduceCall{params, &row});
@@ -30,7 +30,7 @@ struct ReduceFunction {
     const auto& [params, row] = context.stored<ReduceCall>();
     const Tensor& x = context.saved(0);
     const Tensor grad_x = Tensor::empty(x.shape(), x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(*row, x.device());
     row->backward(exec, params, x, grad_y, grad_x);
     return {grad_x};
   }

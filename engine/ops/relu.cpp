@@ -13,7 +13,7 @@ struct ReluFunction {
     const ReluParams params{x.numel()};
     const ReluRow& row = select_row(relu_rows(), params, x);
     Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, y);
     context.save({y});
     context.store(&row);
@@ -23,8 +23,9 @@ struct ReluFunction {
   static Gradients backward(Context& context, const Tensor& grad_y) {
     const Tensor& y = context.saved(0);
     const Tensor grad_x = Tensor::empty(y.shape(), y.dtype(), y.device());
-    OpExec exec(y.device());
-    context.stored<const ReluRow*>()->backward(exec, {y.numel()}, y, grad_y, grad_x);
+    const ReluRow& row = *context.stored<const ReluRow*>();
+    OpExec exec(row, y.device());
+    row.backward(exec, {y.numel()}, y, grad_y, grad_x);
     return {grad_x};
   }
 };

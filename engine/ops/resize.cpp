@@ -11,8 +11,9 @@ Tensor resize(const Tensor& x, std::int64_t height, std::int64_t width) {
   const ResizeParams params{x.dim(0), x.dim(1), x.dim(2), x.dim(3), height, width};
   check(params);
   Tensor y = Tensor::empty(params.y_shape(), x.dtype(), x.device());
-  OpExec exec(x.device());
-  select_row(resize_rows(), params, x).forward(exec, params, x, y);
+  const ResizeRow& row = select_row(resize_rows(), params, x);
+  OpExec exec(row, x.device());
+  row.forward(exec, params, x, y);
   return y;
 }
 

@@ -13,7 +13,7 @@ struct SoftmaxFunction {
     const SoftmaxParams params{x.numel() / x.dim(-1), x.dim(-1)};
     const SoftmaxRow& row = select_row(softmax_rows(), params, x);
     Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, y);
     context.save({y});
     context.store(&row);
@@ -23,9 +23,9 @@ struct SoftmaxFunction {
   static Gradients backward(Context& context, const Tensor& grad_y) {
     const Tensor& y = context.saved(0);
     const Tensor grad_x = Tensor::empty(y.shape(), y.dtype(), y.device());
-    OpExec exec(y.device());
-    context.stored<const SoftmaxRow*>()->backward(exec, {y.numel() / y.dim(-1), y.dim(-1)}, y,
-                                                  grad_y, grad_x);
+    const SoftmaxRow& row = *context.stored<const SoftmaxRow*>();
+    OpExec exec(row, y.device());
+    row.backward(exec, {y.numel() / y.dim(-1), y.dim(-1)}, y, grad_y, grad_x);
     return {grad_x};
   }
 };

@@ -21,7 +21,7 @@ struct SoftmaxCrossEntropyFunction {
     const DType kept = wide(logits.dtype());
     Tensor loss = Tensor::empty({}, kept, logits.device());
     const Tensor probabilities = Tensor::empty(logits.shape(), kept, logits.device());
-    OpExec exec(logits.device());
+    OpExec exec(row, logits.device());
     row.forward(exec, params, logits, labels, class_weights.view(), loss, probabilities);
     context.save({probabilities, labels, class_weights});
     context.store(SoftmaxCrossEntropyCall{params, &row, logits.dtype()});
@@ -32,7 +32,7 @@ struct SoftmaxCrossEntropyFunction {
     const auto& [params, row, dtype] = context.stored<SoftmaxCrossEntropyCall>();
     const Tensor& probabilities = context.saved(0);
     const Tensor grad = Tensor::empty(probabilities.shape(), dtype, probabilities.device());
-    OpExec exec(grad.device());
+    OpExec exec(*row, grad.device());
     row->backward(exec, params, probabilities, context.saved(1), context.saved(2).view(), grad_loss,
                   grad);
     return {grad, {}, {}};

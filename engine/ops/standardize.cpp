@@ -9,8 +9,9 @@ Tensor standardize(const Tensor& x, std::span<const double> mean, std::span<cons
   const StandardizeParams params{x.numel() / x.dim(-1), x.dim(-1)};
   check(params, mean, std);
   Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  OpExec exec(x.device());
-  select_row(standardize_rows(), params, x).forward(exec, params, x, mean, std, y);
+  const StandardizeRow& row = select_row(standardize_rows(), params, x);
+  OpExec exec(row, x.device());
+  row.forward(exec, params, x, mean, std, y);
   return y;
 }
 

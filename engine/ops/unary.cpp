@@ -17,7 +17,7 @@ struct UnaryFunction {
   static Tensor forward(Context& context, const Tensor& x, const UnaryParams& params) {
     const UnaryRow& row = select_row(unary_rows(), params, x);
     Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, y);
     context.save({x, y});
     context.store(UnaryCall{params, &row});
@@ -27,7 +27,7 @@ struct UnaryFunction {
   static Gradients backward(Context& context, const Tensor& grad_y) {
     const auto& [params, row] = context.stored<UnaryCall>();
     const Tensor grad_x = Tensor::empty(grad_y.shape(), grad_y.dtype(), grad_y.device());
-    OpExec exec(grad_y.device());
+    OpExec exec(*row, grad_y.device());
     row->backward(exec, params, context.saved(0), context.saved(1), grad_y, grad_x);
     return {grad_x};
   }

@@ -26,7 +26,7 @@ struct WeightedFunction {
                         const Params& params) {
     const Row& row = select_row(Op::rows(), params, x);
     Tensor y = Tensor::empty(Op::y_shape(params), x.dtype(), x.device());
-    OpExec exec(x.device());
+    OpExec exec(row, x.device());
     row.forward(exec, params, x, weight, bias.view(), y);
     context.save({x, weight, params.relu ? y : Tensor()});
     context.store(Call{params, &row});
@@ -37,14 +37,16 @@ struct WeightedFunction {
     const auto& [params, row] = context.template stored<Call>();
     const Tensor &x = context.saved(0), &weight = context.saved(1), &y = context.saved(2);
     Gradients gradients(3);
-    OpExec exec(x.device());
     Tensor grad_y = grad_result;
     if (params.relu) {
       grad_y = Tensor::empty(y.shape(), y.dtype(), y.device());
       const ReluParams elements{y.numel()};
-      select_row(relu_rows(), elements, y).backward(exec, elements, y, grad_result, grad_y);
+      const ReluRow& relu = select_row(relu_rows(), elements, y);
+      OpExec exec(relu, x.device());
+      relu.backward(exec, elements, y, grad_result, grad_y);
     }
     if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
+    OpExec exec(*row, x.device());
     if (context.needs_grad(0)) {
       gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
       row->backward_data(exec, params, grad_y, weight, gradients[0]);

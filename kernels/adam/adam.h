@@ -5,6 +5,7 @@
 ///   g = grad + l2_gradient · w;   m = β₁ m + (1 − β₁) g;   v = β₂ v + (1 − β₂) g²
 ///   w −= lr · (m / (1 − β₁^t)) / (sqrt(v / (1 − β₂^t)) + ε)
 
+#include <cmath>
 #include <span>
 
 #include "kernels/base/exec.h"
@@ -13,11 +14,28 @@
 
 namespace duet {
 
+/// What changes from update to update.
+struct AdamRates {
+  double rate;   ///< lr / (1 − β₁^t)
+  double scale;  ///< 1 / sqrt(1 − β₂^t), of sqrt(v)
+};
+
 struct AdamParams {
   double lr, beta1, beta2, eps;
   /// t: 1 at the first update.
   std::int64_t step;
+  /// In the device's memory, instead of `lr` and `step`: what the next update of a graph goes by.
+  /// Null where lr and step hold.
+  const AdamRates* rates = nullptr;
+  /// In the device's memory, Σ grad²: where it is not finite, nothing is changed. Null where the
+  /// gradients are not in question.
+  const double* grad_square = nullptr;
 };
+
+/// By lr and step.
+inline AdamRates rates_of(const AdamParams& p) {
+  return {p.lr / (1 - std::pow(p.beta1, p.step)), 1 / std::sqrt(1 - std::pow(p.beta2, p.step))};
+}
 std::string describe(const AdamParams& p);
 
 /// One parameter and its state, all of one shape and dtype, but for what is bf16.

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include "kernels/adam/adam.h"
 #include "kernels/simt/simt.h"
@@ -26,6 +27,11 @@ struct Rule {
   T beta1, one_minus_beta1, beta2, one_minus_beta2;
   T rate, scale, eps;
 };
+
+/// Σ grad² of an update that is to be left out.
+__device__ __forceinline__ bool refuses(const double* grad_square) {
+  return grad_square && !(*grad_square <= std::numeric_limits<double>::max());
+}
 
 template <class T>
 constexpr int block_elements = block_threads* packets_per_thread* simt::packet_width<T>;
@@ -61,8 +67,14 @@ __device__ __forceinline__ void update_packet(const Rule<T>& rule, const Slot<T>
 
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    step(Rule<T> rule, const Slot<T>* slots, int slot_count) {
+    step(Rule<T> rule, const AdamRates* rates, const double* grad_square, const Slot<T>* slots,
+         int slot_count) {
   constexpr int width = simt::packet_width<T>;
+  if (refuses(grad_square)) return;
+  if (rates) {
+    rule.rate = static_cast<T>(rates->rate);
+    rule.scale = static_cast<T>(rates->scale);
+  }
   const Slot<T> slot = simt::entry_of_block(slots, slot_count);
   const std::int64_t begin = std::int64_t{blockIdx.x - slot.first_block} * block_elements<T>;
 #pragma unroll
@@ -100,16 +112,14 @@ void step_all(Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) 
     blocks += simt::blocks_for(count, block_elements<T>);
   }
   if (table.empty()) return;
-  const Rule<T> rule{static_cast<T>(p.beta1),
-                     static_cast<T>(1 - p.beta1),
-                     static_cast<T>(p.beta2),
-                     static_cast<T>(1 - p.beta2),
-                     static_cast<T>(p.lr / (1 - std::pow(p.beta1, p.step))),
-                     static_cast<T>(1 / std::sqrt(1 - std::pow(p.beta2, p.step))),
+  const AdamRates rates = rates_of(p);
+  const Rule<T> rule{static_cast<T>(p.beta1),    static_cast<T>(1 - p.beta1),
+                     static_cast<T>(p.beta2),    static_cast<T>(1 - p.beta2),
+                     static_cast<T>(rates.rate), static_cast<T>(rates.scale),
                      static_cast<T>(p.eps)};
   const Slot<T>* on_device = simt::upload(exec, table);
-  simt::launch(exec.stream, step<T>, blocks, block_threads, 0, rule, on_device,
-               static_cast<int>(table.size()));
+  simt::launch(exec.stream, step<T>, blocks, block_threads, 0, rule, p.rates, p.grad_square,
+               on_device, static_cast<int>(table.size()));
 }
 
 }  // namespace

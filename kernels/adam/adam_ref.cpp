@@ -8,8 +8,8 @@ extern const AdamRow adam_ref = {
     {"ref", RowKind::ref, DeviceType::cpu},
     [](const AdamParams&, DType dtype) { return any_floating(dtype); },
     [](Exec&, const AdamParams& p, std::span<const AdamSlot> slots) {
-      const double correction1 = 1 - std::pow(p.beta1, p.step);
-      const double correction2 = 1 - std::pow(p.beta2, p.step);
+      if (p.grad_square && !std::isfinite(*p.grad_square)) return;
+      const AdamRates rates = p.rates ? *p.rates : rates_of(p);
       for (const AdamSlot& slot : slots)
         dispatch_slot(slot, [&](auto zero, auto grad_zero) {
           using T = decltype(zero);
@@ -20,8 +20,8 @@ extern const AdamRow adam_ref = {
             const double g = widen(grad[i]) + slot.l2_gradient * weight[i];
             m[i] = static_cast<T>(p.beta1 * m[i] + (1 - p.beta1) * g);
             v[i] = static_cast<T>(p.beta2 * v[i] + (1 - p.beta2) * g * g);
-            weight[i] = static_cast<T>(weight[i] - p.lr * (m[i] / correction1) /
-                                                       (std::sqrt(v[i] / correction2) + p.eps));
+            weight[i] = static_cast<T>(weight[i] -
+                                       rates.rate * m[i] / (std::sqrt(v[i]) * rates.scale + p.eps));
             if (copy) copy[i] = bf16(static_cast<float>(weight[i]));
           }
         });

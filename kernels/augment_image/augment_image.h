@@ -33,8 +33,8 @@ void check(const AugmentImageParams& p, std::span<const ImageAugmentation> augme
 struct AugmentImageRow : RowInfo {
   using Params = AugmentImageParams;
   Support (*supports)(const Params&, DType);
-  /// x (N, H, W, C) in 0 … 1, one augmentation per picture (N, in host memory) → y (N, H, W, C) in
-  /// 0 … 1, which must not be x.
+  /// x (N, H, W, C) in 0 … 1, one augmentation per picture (N, in the device's memory) → y (N, H,
+  /// W, C) in 0 … 1, which must not be x.
   void (*forward)(Exec&, const Params&, ConstView x, std::span<const ImageAugmentation>, View y);
 };
 

@@ -42,13 +42,12 @@ extern const AugmentImageRow augment_image_cuda = {
        std::span<const ImageAugmentation> augmentations, View y) {
       const std::int64_t size = p.h * p.w * p.channels;
       if (p.n == 0 || size == 0) return;
-      const ImageAugmentation* on_device = simt::upload(exec, augmentations);
       const auto blocks = static_cast<unsigned>((size + block_threads - 1) / block_threads);
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         simt::launch(exec.stream, augment<T>, static_cast<unsigned>(p.n) * blocks, block_threads, 0,
                      static_cast<int>(p.h), static_cast<int>(p.w), static_cast<int>(p.channels),
-                     blocks, on_device, x.as<T>(), y.as<T>());
+                     blocks, augmentations.data(), x.as<T>(), y.as<T>());
       });
     },
 };

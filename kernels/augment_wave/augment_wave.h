@@ -49,7 +49,8 @@ DUET_HOST_DEVICE inline float white_noise(const Philox& philox, std::uint64_t i)
 struct AugmentWaveRow : RowInfo {
   using Params = AugmentWaveParams;
   Support (*supports)(const Params&, DType);
-  /// x (N, T), one augmentation per clip (N, in host memory) → y (N, T), which must not be x.
+  /// x (N, T), one augmentation per clip (N, in the device's memory) → y (N, T), which must not be
+  /// x.
   void (*forward)(Exec&, const Params&, ConstView x, std::span<const WaveAugmentation>, View y);
 };
 

@@ -7,21 +7,19 @@ namespace {
 constexpr int block_threads = 256, samples_per_thread = 16;
 constexpr int block_samples = block_threads * samples_per_thread;
 
-struct Clip {
-  std::uint64_t stream;
-  double noise;  ///< of the clip's root mean square; 0: none
-  std::int32_t shift;
-  float gain;
-};
+/// Of the clip's root mean square; 0: none.
+__device__ __forceinline__ double noise_of(const WaveAugmentation& how) {
+  return std::pow(10.0, -how.snr_db / 20.0);
+}
 
 /// energy[block]: Σ x² over the block's samples; `blocks` blocks a clip.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    sum_energies(std::int64_t samples, unsigned blocks, const Clip* clips, const T* x,
+    sum_energies(std::int64_t samples, unsigned blocks, const WaveAugmentation* clips, const T* x,
                  double* energy) {
   const unsigned clip = blockIdx.x / blocks;
   double sum = 0;
-  if (clips[clip].noise > 0) {
+  if (noise_of(clips[clip]) > 0) {
     const T* wave = x + clip * samples;
     const std::int64_t begin = blockIdx.x % blocks * std::int64_t{block_samples} + threadIdx.x;
 #pragma unroll
@@ -36,14 +34,14 @@ __global__ void __launch_bounds__(block_threads)
 
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    augment(std::uint64_t seed, std::int64_t samples, unsigned blocks, const Clip* clips,
-            const double* energy, const T* x, T* y) {
+    augment(std::uint64_t seed, std::int64_t samples, unsigned blocks,
+            const WaveAugmentation* clips, const double* energy, const T* x, T* y) {
   const unsigned clip = blockIdx.x / blocks;
-  const Clip how = clips[clip];
+  const WaveAugmentation how = clips[clip];
   double sum = 0;
   for (unsigned i = threadIdx.x; i < blocks; i += block_threads) sum += energy[clip * blocks + i];
   sum = simt::block_sum(sum);
-  const T amplitude = static_cast<T>(std::sqrt(sum / static_cast<double>(samples)) * how.noise);
+  const T amplitude = static_cast<T>(std::sqrt(sum / static_cast<double>(samples)) * noise_of(how));
 
   const Philox philox{seed, how.stream};
   const T* wave = x + clip * samples;
@@ -61,10 +59,7 @@ __global__ void __launch_bounds__(block_threads)
 template <class T>
 void forward(Exec& exec, const AugmentWaveParams& p, const T* x,
              std::span<const WaveAugmentation> augmentations, T* y) {
-  std::vector<Clip> table;
-  for (const WaveAugmentation& a : augmentations)
-    table.push_back({a.stream, std::pow(10.0, -a.snr_db / 20.0), a.shift, a.gain});
-  const Clip* clips = simt::upload(exec, table);
+  const WaveAugmentation* clips = augmentations.data();
   const auto blocks = static_cast<unsigned>((p.samples + block_samples - 1) / block_samples);
   const unsigned grid = static_cast<unsigned>(p.batch) * blocks;
   double* energy = exec.workspace.allocate_array<double>(grid);

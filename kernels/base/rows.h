@@ -47,6 +47,8 @@ struct RowInfo {
   /// How many times the rounding error of plain summation the algorithm may make; where it is not
   /// 1, its file derives it.
   double error_factor = 1;
+  /// Of the op in whose list the row stands; the list sets it.
+  const char* op = "";
 };
 
 /// A choice of rows: by name for an op, by kind for all others.
@@ -118,8 +120,9 @@ class RowList final : public RowTable {
  public:
   using Params = typename Row::Params;
 
-  RowList(std::string op, std::vector<Row> rows)
-      : RowTable(std::move(op)), rows_(std::move(rows)) {}
+  RowList(std::string op, std::vector<Row> rows) : RowTable(std::move(op)), rows_(std::move(rows)) {
+    for (Row& row : rows_) row.op = this->op().c_str();
+  }
 
   std::size_t size() const override { return rows_.size(); }
   const RowInfo& info(std::size_t i) const override { return rows_[i]; }
@@ -128,7 +131,10 @@ class RowList final : public RowTable {
   }
   const std::vector<Row>& rows() const { return rows_; }
 
-  void append_copy(const RowInfo& row) override { rows_.push_back(static_cast<const Row&>(row)); }
+  void append_copy(const RowInfo& row) override {
+    rows_.push_back(static_cast<const Row&>(row));
+    rows_.back().op = op().c_str();
+  }
 
   /// The row that runs a call. Throws UsageError, with each row's reason, when a forced row does
   /// not fit, and Error when no row fits.

@@ -21,7 +21,7 @@ struct BlockTailParams {
   double momentum = 0.1;
   /// Probability of dropping an element of the result, in [0, 1).
   float dropout = 0;
-  Philox mask;
+  DropoutMask mask;
 
   BatchNormParams batchnorm() const { return {n * h * w, channels, eps, training, momentum}; }
   MaxPool2dParams maxpool2d() const { return {n, h, w, channels, pool, pool}; }

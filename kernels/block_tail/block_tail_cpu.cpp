@@ -105,7 +105,8 @@ void forward(Exec& exec, const BlockTailParams& p, const T* x, const T* weight, 
         put(at + c, Window<V, pool>(pixels.x, c, get<V>(scale + c), get<V>(offset + c)).best);
       });
     }
-    if (p.dropout > 0) apply_dropout(p.mask, p.dropout, line.out(p), out_w * channels, out, out);
+    if (p.dropout > 0)
+      apply_dropout(p.mask.sequence(), p.dropout, line.out(p), out_w * channels, out, out);
   });
 }
 
@@ -128,7 +129,7 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
   const auto before_dropout = [&](const Line& line, T* buffer) -> const T* {
     const T* g = grad_y + line.out(p);
     if (p.dropout == 0) return g;
-    apply_dropout(p.mask, p.dropout, line.out(p), size, g, buffer);
+    apply_dropout(p.mask.sequence(), p.dropout, line.out(p), size, g, buffer);
     return buffer;
   };
   ChunkScratch<T> buffers(exec.workspace, p.dropout > 0 ? size : 0, lines);

@@ -82,9 +82,10 @@ __device__ void drop(const DropoutParams& p, std::int64_t index, W (&value)[widt
   if (p.p == 0) return;
   const W scale = W(1) / (W(1) - W(p.p));
   const std::uint64_t first = static_cast<std::uint64_t>(index) / 4;
+  const Philox mask = p.mask.sequence();
 #pragma unroll
   for (int v = 0; v < width; v += 4) {
-    const Philox::Block block = p.mask.block(first + v / 4);
+    const Philox::Block block = mask.block(first + v / 4);
 #pragma unroll
     for (int k = 0; k < 4 && v + k < width; ++k) {
       std::uint32_t word = block.word[k];

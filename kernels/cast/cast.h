@@ -37,15 +37,7 @@ DUET_HOST_DEVICE To cast_to(From value) {
 /// Calls `f` with a value of either view's element type.
 template <class F>
 void dispatch_cast(DType from, DType to, F&& f) {
-  const auto with = [](DType dtype, auto&& g) {
-    if (dtype == DType::f32)
-      g(0.0f);
-    else if (dtype == DType::f64)
-      g(0.0);
-    else
-      g(bf16(0.0f));
-  };
-  with(from, [&](auto a) { with(to, [&](auto b) { f(a, b); }); });
+  dispatch_real(from, [&](auto a) { dispatch_real(to, [&](auto b) { f(a, b); }); });
 }
 
 }  // namespace duet

@@ -1,5 +1,7 @@
 #include "kernels/cuda/device.h"
 
+#include <nvtx3/nvToolsExt.h>
+
 #include <map>
 #include <mutex>
 #include <string>
@@ -83,14 +85,14 @@ const char* release(int index, void* block) {
   return reason(cudaFree(block));
 }
 
-/// One for each device, for as long as the process runs. Kernels are launched on the calling
+/// Two for each device, for as long as the process runs. Kernels are launched on the calling
 /// thread's current device, which therefore becomes this one.
-const char* stream(int index, Stream* result) {
+const char* stream(int index, StreamKind kind, Stream* result) {
   static std::mutex mutex;
-  static auto& streams = *new std::map<int, cudaStream_t>;
+  static auto& streams = *new std::map<std::pair<int, StreamKind>, cudaStream_t>;
   if (const char* why = reason(cudaSetDevice(index))) return why;
   const std::scoped_lock lock(mutex);
-  cudaStream_t& handle = streams[index];
+  cudaStream_t& handle = streams[{index, kind}];
   if (!handle)
     if (const char* why = reason(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking)))
       return why;
@@ -122,6 +124,66 @@ const char* fill(const Stream& stream, void* to, unsigned char value, std::size_
   return reason(cudaMemsetAsync(to, value, bytes, cuda::stream_of(stream)));
 }
 
+const char* allocate_host(int index, std::size_t bytes, void** block) {
+  if (const char* why = reason(cudaSetDevice(index))) return why;
+  return reason(cudaHostAlloc(block, bytes, cudaHostAllocDefault));
+}
+
+const char* release_host(int, void* block) { return reason(cudaFreeHost(block)); }
+
+const char* copy_later(const Stream& stream, void* to, const void* from, std::size_t bytes) {
+  return reason(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cuda::stream_of(stream)));
+}
+
+const char* create_event(int index, void** event) {
+  if (const char* why = reason(cudaSetDevice(index))) return why;
+  return reason(cudaEventCreate(reinterpret_cast<cudaEvent_t*>(event)));
+}
+
+const char* destroy_event(int, void* event) {
+  return reason(cudaEventDestroy(static_cast<cudaEvent_t>(event)));
+}
+
+const char* record_event(const Stream& stream, void* event) {
+  return reason(cudaEventRecord(static_cast<cudaEvent_t>(event), cuda::stream_of(stream)));
+}
+
+const char* wait_event(const Stream& stream, void* event) {
+  return reason(cudaStreamWaitEvent(cuda::stream_of(stream), static_cast<cudaEvent_t>(event), 0));
+}
+
+const char* synchronize_event(int, void* event) {
+  return reason(cudaEventSynchronize(static_cast<cudaEvent_t>(event)));
+}
+
+const char* elapsed(int, void* begin, void* end, float* milliseconds) {
+  return reason(cudaEventElapsedTime(milliseconds, static_cast<cudaEvent_t>(begin),
+                                     static_cast<cudaEvent_t>(end)));
+}
+
+/// Relaxed: the pool may ask for memory meanwhile, which the other modes refuse.
+const char* begin_capture(const Stream& stream) {
+  return reason(cudaStreamBeginCapture(cuda::stream_of(stream), cudaStreamCaptureModeRelaxed));
+}
+
+const char* end_capture(const Stream& stream, void** graph) {
+  cudaGraph_t captured = nullptr;
+  if (const char* why = reason(cudaStreamEndCapture(cuda::stream_of(stream), &captured)))
+    return why;
+  const char* why =
+      reason(cudaGraphInstantiate(reinterpret_cast<cudaGraphExec_t*>(graph), captured, 0));
+  cudaGraphDestroy(captured);
+  return why;
+}
+
+const char* launch_graph(const Stream& stream, void* graph) {
+  return reason(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), cuda::stream_of(stream)));
+}
+
+const char* destroy_graph(int, void* graph) {
+  return reason(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)));
+}
+
 void rows(void* to, void (*add)(void* to, const char* op, const RowInfo* row)) {
   for (const RowTable* table : RowTable::all())
     for (std::size_t i = 0; i < table->size(); ++i)
@@ -131,17 +193,32 @@ void rows(void* to, void (*add)(void* to, const char* op, const RowInfo* row)) {
 }  // namespace
 
 const DeviceApi cuda_device_api = {
-    DeviceApi::current_version,
-    DeviceType::cuda,
-    count,
-    name,
-    allocate,
-    release,
-    stream,
-    copy,
-    fill,
-    synchronize,
-    rows,
+    .version = DeviceApi::current_version,
+    .type = DeviceType::cuda,
+    .count = count,
+    .name = name,
+    .allocate = allocate,
+    .release = release,
+    .stream = stream,
+    .copy = copy,
+    .fill = fill,
+    .synchronize = synchronize,
+    .rows = rows,
+    .allocate_host = allocate_host,
+    .release_host = release_host,
+    .copy_later = copy_later,
+    .create_event = create_event,
+    .destroy_event = destroy_event,
+    .record_event = record_event,
+    .wait_event = wait_event,
+    .synchronize_event = synchronize_event,
+    .elapsed = elapsed,
+    .begin_capture = begin_capture,
+    .end_capture = end_capture,
+    .launch_graph = launch_graph,
+    .destroy_graph = destroy_graph,
+    .push_range = [](const char* name) { nvtxRangePushA(name); },
+    .pop_range = [] { nvtxRangePop(); },
 };
 
 namespace cuda {

@@ -11,11 +11,23 @@
 
 namespace duet {
 
+/// Which mask: the sequence under a seed and the number of its stream.
+struct DropoutMask {
+  Philox philox;
+  /// In the device's memory, added to the stream when the kernel runs, so that a graph draws new
+  /// masks each time; null: nothing is added.
+  const std::uint64_t* offset = nullptr;
+
+  DUET_HOST_DEVICE Philox sequence() const {
+    return offset ? Philox{philox.seed, philox.stream + *offset} : philox;
+  }
+};
+
 struct DropoutParams {
   std::int64_t count;
   /// Probability of dropping an element, in [0, 1).
   float p;
-  Philox mask;
+  DropoutMask mask;
 };
 std::string describe(const DropoutParams& p);
 

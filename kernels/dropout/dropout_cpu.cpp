@@ -11,8 +11,9 @@ extern const DropoutRow dropout_cpu = {
     [](Exec&, const DropoutParams& p, ConstView x, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
+        const Philox mask = p.mask.sequence();
         parallel_for(p.count, 1 << 14, [&, in = x.as<T>(), out = y.as<T>()](auto begin, auto end) {
-          apply_dropout(p.mask, p.p, begin, end - begin, in + begin, out + begin);
+          apply_dropout(mask, p.p, begin, end - begin, in + begin, out + begin);
         });
       });
     },

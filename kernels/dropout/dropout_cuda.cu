@@ -10,10 +10,11 @@ __global__ void apply(DropoutParams p, const T* x, T* y) {
   static_assert(width % 4 == 0, "a Philox block holds the words of four neighbours");
   const std::int64_t i = simt::first_element<T>();
   const auto scale = Wide<T>(1) / (Wide<T>(1) - Wide<T>(p.p));
+  const Philox mask = p.mask.sequence();
   auto value = simt::load<width>(x, i, p.count);
 #pragma unroll
   for (int k = 0; k < width; k += 4) {
-    const Philox::Block block = p.mask.block(static_cast<std::uint64_t>(i + k) / 4);
+    const Philox::Block block = mask.block(static_cast<std::uint64_t>(i + k) / 4);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       Wide<T>& v = value.at[k + j];

@@ -9,8 +9,9 @@ extern const DropoutRow dropout_ref = {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         const T scale = T(1) / (T(1) - T(p.p));
+        const Philox mask = p.mask.sequence();
         for (std::int64_t i = 0; i < p.count; ++i)
-          y.as<T>()[i] = p.mask.uniform(i) >= p.p ? x.as<T>()[i] * scale : T(0);
+          y.as<T>()[i] = mask.uniform(i) >= p.p ? x.as<T>()[i] * scale : T(0);
       });
     },
 };

@@ -15,7 +15,7 @@ extern const ReluRow relu_cpu = {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         parallel_for(p.count, grain, [in = x.as<T>(), out = y.as<T>()](auto begin, auto end) {
-          for (std::int64_t i = begin; i < end; ++i) out[i] = in[i] < 0 ? T(0) : in[i];
+          for (std::int64_t i = begin; i < end; ++i) out[i] = rectified(in[i]);
         });
       });
     },

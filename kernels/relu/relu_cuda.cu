@@ -7,7 +7,7 @@ namespace {
 struct Rectify {
   template <class T>
   __device__ T operator()(T x) const {
-    return x < 0 ? T(0) : x;
+    return rectified(x);
   }
 };
 

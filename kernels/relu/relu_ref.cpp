@@ -8,10 +8,7 @@ extern const ReluRow relu_ref = {
     [](Exec&, const ReluParams& p, ConstView x, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        for (std::int64_t i = 0; i < p.count; ++i) {
-          const T value = x.as<T>()[i];
-          y.as<T>()[i] = value < 0 ? T(0) : value;
-        }
+        for (std::int64_t i = 0; i < p.count; ++i) y.as<T>()[i] = rectified(x.as<T>()[i]);
       });
     },
     [](Exec&, const ReluParams& p, ConstView y, ConstView grad_y, View grad_x) {

@@ -11,9 +11,12 @@
 #include <new>
 #include <numeric>
 #include <string>
+#include <vector>
 
 #include "kernels/base/error.h"
+#include "kernels/simt/device.h"
 #include "kernels/simt/fiber.h"
+#include "kernels/simt/graph.h"
 #include "kernels/simt/kernel_name.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/mma.h"
@@ -223,9 +226,10 @@ std::string place(Site site) {
 }
 
 std::string launch_text(const GridLaunch& launch) {
-  return fmt::format("[simt] {}, launched at {} with seed {} (launch {})",
-                     kernel_name(launch.kernel), place(launch.site), settings().seed,
-                     settings().launches);
+  const std::string_view ranges = open_ranges();
+  return fmt::format("[simt] {}, launched at {}{}{} with seed {} (launch {})",
+                     kernel_name(launch.kernel), place(launch.site), ranges.empty() ? "" : " by ",
+                     ranges, settings().seed, settings().launches);
 }
 
 std::string block_text() {
@@ -894,6 +898,18 @@ void run_grid(const GridLaunch& launch) {
   if (launching)
     fail_launch("the kernel launches another at {}, which the emulator does not do",
                 place(launch.site));
+  if (capturing()) {
+    const std::shared_ptr<const void> arguments = launch.keep(launch.arguments);
+    const std::vector<const void*> pointers(launch.pointers,
+                                            launch.pointers + launch.pointer_count);
+    note_step([again = launch, arguments, pointers]() mutable {
+      again.arguments = arguments.get();
+      again.pointers = pointers.data();
+      run_grid(again);
+    });
+    return;
+  }
+  for (int i = 0; i < launch.pointer_count; ++i) note_use(launch.pointers[i]);
   const std::lock_guard lock(launch_mutex);
   settings().launches++;
   counts.launches++;

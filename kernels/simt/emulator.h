@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -92,6 +93,8 @@ struct GridLaunch {
   std::size_t dynamic_shared_bytes;
   void (*body)(const void* arguments);
   const void* arguments;
+  /// A copy of the arguments, for a graph that launches again.
+  std::shared_ptr<const void> (*keep)(const void* arguments);
   /// The arguments that are pointers (null stands for one that is none).
   const void* const* pointers;
   int pointer_count;
@@ -126,7 +129,11 @@ static void launch_grid(const LaunchStream& at, void (*kernel)(Parameters...), d
               const Call& made = *static_cast<const Call*>(c);
               std::apply(made.kernel, made.arguments);
             },
-            &call, pointers.data(), sizeof...(Parameters)});
+            &call,
+            [](const void* c) -> std::shared_ptr<const void> {
+              return std::make_shared<const Call>(*static_cast<const Call*>(c));
+            },
+            pointers.data(), sizeof...(Parameters)});
 }
 
 }  // namespace duet::simt

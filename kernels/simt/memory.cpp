@@ -36,12 +36,18 @@ char* reserve() {
   return reinterpret_cast<char*>(address);
 }
 
+struct Buffer {
+  std::size_t bytes;
+  std::uint64_t last_use = 0;
+};
+
 struct Memory {
   std::recursive_mutex mutex;
   char* base = nullptr;
   std::size_t used = 0;
-  /// Bytes of each buffer in use, by address.
-  std::map<std::uintptr_t, std::size_t> live;
+  /// The buffers in use, by address.
+  std::map<std::uintptr_t, Buffer> live;
+  std::uint64_t uses = 0;
   MemoryStatistics statistics;
   bool protection = false;
   int accesses = 0;
@@ -56,12 +62,12 @@ struct Memory {
   }
 
   /// The buffer that holds the pointer, or the one that ends there.
-  auto find(const void* pointer) const {
+  auto find(const void* pointer) {
     const auto address = reinterpret_cast<std::uintptr_t>(pointer);
     auto it = live.upper_bound(address);
     if (it == live.begin()) return live.end();
     --it;
-    return address <= it->first + it->second ? it : live.end();
+    return address <= it->first + it->second.bytes ? it : live.end();
   }
 
   bool in_range(const void* pointer) const {
@@ -69,15 +75,15 @@ struct Memory {
     return base && p >= base && p < base + used;
   }
 
-  void require_inside(const char* what, const void* pointer, std::size_t bytes) const {
+  void require_inside(const char* what, const void* pointer, std::size_t bytes) {
     if (!in_range(pointer)) return;
     const auto it = find(pointer);
     require(it != live.end(), "[simt] {} {} bytes at {}, which is in no buffer in use", what, bytes,
             pointer);
     const std::size_t offset = reinterpret_cast<std::uintptr_t>(pointer) - it->first;
-    require(offset + bytes <= it->second,
+    require(offset + bytes <= it->second.bytes,
             "[simt] {} {} bytes from byte {} of a buffer of {} bytes: {} too many", what, bytes,
-            offset, it->second, offset + bytes - it->second);
+            offset, it->second.bytes, offset + bytes - it->second.bytes);
   }
 };
 
@@ -131,7 +137,7 @@ void* allocate(std::size_t bytes) {
   __asan_poison_memory_region(p + bytes, span - bytes);
 #endif
   m.used += span;
-  m.live[reinterpret_cast<std::uintptr_t>(p)] = bytes;
+  m.live[reinterpret_cast<std::uintptr_t>(p)] = {bytes};
   m.statistics.allocations++;
   m.statistics.bytes_in_use += bytes;
   m.statistics.peak_bytes = std::max(m.statistics.peak_bytes, m.statistics.bytes_in_use);
@@ -145,7 +151,8 @@ void deallocate(void* pointer) {
   const auto it = m.live.find(reinterpret_cast<std::uintptr_t>(pointer));
   require(it != m.live.end(), "[simt] {} is freed, which is {}", pointer,
           m.in_range(pointer) ? "free already or inside a buffer" : "not device memory");
-  const auto [address, bytes] = *it;
+  const std::uintptr_t address = it->first;
+  const std::size_t bytes = it->second.bytes;
   m.live.erase(it);
   m.statistics.bytes_in_use -= bytes;
   // Pages that hold nothing else go back to the system; what stays is NaN again.
@@ -191,6 +198,27 @@ PointerKind classify(const void* pointer) {
   return m.find(pointer) == m.live.end() ? PointerKind::freed : PointerKind::live;
 }
 
+void note_use(const void* pointer) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  if (!m.in_range(pointer)) return;
+  if (const auto it = m.find(pointer); it != m.live.end()) it->second.last_use = ++m.uses;
+}
+
+std::uint64_t use_count() {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  return m.uses;
+}
+
+std::uint64_t last_use(const void* pointer) {
+  Memory& m = memory();
+  const std::lock_guard lock(m.mutex);
+  if (!m.in_range(pointer)) return 0;
+  const auto it = m.find(pointer);
+  return it == m.live.end() ? 0 : it->second.last_use;
+}
+
 bool gap_is_intact(const void* pointer) {
 #if defined(__SANITIZE_ADDRESS__)
   (void)pointer;  // guarded: who writes there has been stopped
@@ -201,7 +229,7 @@ bool gap_is_intact(const void* pointer) {
   const HostAccess access;
   const auto it = m.find(pointer);
   if (it == m.live.end()) return true;
-  const auto* gap = reinterpret_cast<const unsigned char*>(it->first + it->second);
+  const auto* gap = reinterpret_cast<const unsigned char*>(it->first + it->second.bytes);
   return std::all_of(gap, gap + gap_bytes, [](unsigned char byte) { return byte == 0xff; });
 #endif
 }

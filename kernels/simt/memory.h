@@ -26,6 +26,13 @@ bool contains(const void* pointer);
 enum class PointerKind : unsigned char { live, freed, host };
 PointerKind classify(const void* pointer);
 
+/// The compute stream uses the buffer that holds `pointer`; nothing for an address of the host's.
+void note_use(const void* pointer);
+/// How many uses there have been, of any buffer.
+std::uint64_t use_count();
+/// Which one of these was the buffer's last; 0 where none was.
+std::uint64_t last_use(const void* pointer);
+
 /// Whether the gap behind the buffer that holds `pointer` is as it was made.
 bool gap_is_intact(const void* pointer);
 

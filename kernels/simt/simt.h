@@ -12,7 +12,7 @@
 ///   simt::mma_m16n8k8_tf32(d, a, b)        // d += a b by one warp; the layouts are in mma.h
 ///   simt::mma_m16n8k16_bf16(d, a, b)
 ///   simt::ldmatrix_x4(r, row)              // four 8 x 8 matrices of 16-bit elements (mma.h) from
-///   simt::ldmatrix_x4_trans(r, row)        // shared memory; lane l names row l % 8 of matrix l / 8
+///   simt::ldmatrix_x4_trans(r, row)        // shared memory; row l % 8 of matrix l / 8 by lane l
 ///   simt::cp_async16(to, from, predicate)  // 16 bytes, global to shared; zeros if not predicate
 ///   simt::cp_async_commit()
 ///   simt::cp_async_wait<N>()               // until N of this thread's groups are under way

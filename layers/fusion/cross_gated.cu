@@ -122,7 +122,7 @@ struct CrossGateFunction {
     const CrossGateParams params{face.numel()};
     const CrossGateRow& row = select_row(cross_gate_rows(), params, face);
     const Tensor y = Tensor::empty(face.shape(), face.dtype(), face.device());
-    OpExec exec(face.device());
+    OpExec exec(row, face.device());
     row.forward(exec, params, face, voice, y);
     context.save({face, voice});
     context.store(&row);
@@ -133,9 +133,9 @@ struct CrossGateFunction {
     const Tensor &face = context.saved(0), &voice = context.saved(1);
     const Tensor grad_face = Tensor::empty(face.shape(), face.dtype(), face.device());
     const Tensor grad_voice = Tensor::empty(voice.shape(), voice.dtype(), voice.device());
-    OpExec exec(face.device());
-    context.stored<const CrossGateRow*>()->backward(exec, {face.numel()}, face, voice, grad_y,
-                                                    grad_face, grad_voice);
+    const CrossGateRow& row = *context.stored<const CrossGateRow*>();
+    OpExec exec(row, face.device());
+    row.backward(exec, {face.numel()}, face, voice, grad_y, grad_face, grad_voice);
     return {grad_face, grad_voice};
   }
 };

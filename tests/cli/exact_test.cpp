@@ -1,4 +1,5 @@
-/// A training ends in the same bits however often it was interrupted, and wherever.
+/// A training ends in the same bits however often it was interrupted, and wherever, and whether its
+/// steps are launched as graphs or kernel by kernel.
 
 #include <csignal>
 #include <cstring>
@@ -45,7 +46,8 @@ std::vector<json> timeless_metrics(const fs::path& run) {
   std::vector<json> epochs;
   for (const std::string& line : lines_of(read_text(run / "metrics.jsonl"))) {
     json epoch = json::parse(line);
-    for (const char* key : {"seconds", "pairs_per_second", "data_wait"}) epoch.erase(key);
+    for (const char* key : {"seconds", "pairs_per_second", "data_wait", "device_ms_per_step"})
+      epoch.erase(key);
     epochs.push_back(std::move(epoch));
   }
   return epochs;
@@ -216,4 +218,33 @@ TEST_CASE("training: --keep leaves the models of the last epochs") {
                     last = read_safetensors(folder / "run" / "last.safetensors");
   const Tensor &a = kept.at("head.fc1.weight"), &b = last.at("head.fc1.weight");
   CHECK(std::memcmp(a.data<float>(), b.data<float>(), a.numel() * sizeof(float)) == 0);
+}
+
+TEST_CASE("graph: a training has the bits of one without, also when it is taken up again") {
+  // Everything random is on, classes are weighed, spectrograms coloured, and an epoch's last batch
+  // is smaller.
+  const Words network = {"--fusion", "cross_gated", "--dropout", "0.2"};
+  const Words data = {"--spectrogram-style", "rgb", "--class-weights", "balanced"};
+  const Words options =
+      random_options + network + data + Words{"--device", "simt", "--batch-size", "7"};
+  const TemporaryFolder folder;
+  const fs::path eager = folder / "eager", graph = folder / "graph", killed = folder / "killed";
+  // Begun by a graph, killed inside the second epoch, continued by another graph.
+  {
+    Process process(
+        DUET_TRAIN_MM,
+        begin(killed, options + endless + Words{"--cuda-graph", "--checkpoint-every", "1"}));
+    wait_for_step(process, killed, 5);
+    process.signal(SIGKILL);
+    CHECK(process.wait().status == -SIGKILL);
+  }
+  const Words end = epochs(place_of(killed).epoch);
+  finish(resume(killed, end + Words{"--checkpoint-every", "0"}));
+  finish(begin(eager, options + end));
+  check_same(eager, killed);
+
+  const Ended ended = train_mm(begin(graph, options + end + Words{"--cuda-graph"}));
+  REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+  CHECK(holds(ended.out, {"device", "ms/step", "memory on simt"}));
+  check_same(eager, graph);
 }

@@ -40,6 +40,53 @@ TEST_CASE("simt: five steps through the CUDA kernels follow the CPU's losses") {
   }
 }
 
+TEST_CASE("simt: in f64 five steps part from the CPU's losses by rounding alone") {
+  // In f32 two correct implementations part by up to 4e-3 of the loss in five steps: Adam's first
+  // update is lr · g / (|g| + 1e-8), which turns the rounding of a gradient near zero into a step
+  // of a weight. That is 6e4 roundoffs of f32; as many of f64 are 7e-12, and here is room for a
+  // hundred times more.
+  const Words options = {"--batch-size",    "24",  "--epochs",    "5",  "--dropout", "0.2",
+                         "--block-dropout", "0.1", "--precision", "f64"};
+  const TemporaryFolder folder;
+  std::vector<std::vector<double>> all;
+  for (const char* device : {"cpu", "simt"}) {
+    const Ended ended = train_mm(begin(folder / device, options + Words{"--device", device}));
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    all.push_back(losses(folder / device));
+    REQUIRE(all.back().size() == 5);
+  }
+  CHECK(all[0] != all[1]);
+  CHECK(all[0].front() != all[0].back());
+  for (std::size_t i = 0; i < 5; ++i) {
+    CAPTURE(i);
+    CHECK(std::abs(all[1][i] - all[0][i]) <= 7e-10 * std::abs(all[0][i]));
+  }
+}
+
+TEST_CASE("--cuda-graph on the CPU is refused, with the reason") {
+  const TemporaryFolder folder;
+  const Ended ended = train_mm(begin(folder / "run", {"--device", "cpu", "--cuda-graph"}));
+  CHECK(ended.status == 2);
+  CHECK(holds(ended.err, {"--cuda-graph", "CPU", "--no-cuda-graph"}));
+  CHECK(!std::filesystem::exists(folder / "run"));
+}
+
+TEST_CASE("simt: a NaN is told where it began, by a graph as without") {
+  const TemporaryFolder folder;
+  std::string told;
+  for (const Words& how : {Words{}, Words{"--cuda-graph"}}) {
+    // The learning rate sends the weights to infinity by the third step.
+    const Ended ended =
+        train_mm(begin(folder / fmt::format("run{}", how.size()),
+                       how + Words{"--device", "simt", "--lr", "1e30", "--batch-size", "8"}));
+    CHECK(ended.status == 1);
+    const std::size_t at = ended.err.find("training stopped at epoch 1, step");
+    REQUIRE_MESSAGE(at != std::string::npos, to_string(ended));
+    if (told.empty()) told = ended.err.substr(at);
+    CHECK(ended.err.substr(at) == told);
+  }
+}
+
 TEST_CASE("simt: in TF32 and bf16 a training learns, repeats its bits, and is not f32's") {
   const Words options = {"--batch-size", "24", "--epochs", "3", "--device", "simt"};
   const TemporaryFolder folder;

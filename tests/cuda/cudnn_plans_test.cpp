@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "apps/cli/config.h"
+#include "kernels/base/precision.h"
 #include "kernels/conv2d/conv2d.h"
 #include "tests/plugin.h"
 #include "tests/skip.h"
@@ -27,12 +28,16 @@ std::vector<Conv2dParams> convolutions(const std::string& preset) {
   return all;
 }
 
+const Conv2dRow* cudnn_row() {
+  for (const auto& [op, row] : plugin_rows())
+    if (op == "conv2d" && row->kind == RowKind::library) return static_cast<const Conv2dRow*>(row);
+  return nullptr;
+}
+
 }  // namespace
 
 TEST_CASE("cuDNN: a plan on an H100 for every convolution of the presets, in every direction") {
-  const Conv2dRow* cudnn = nullptr;
-  for (const auto& [op, row] : plugin_rows())
-    if (op == "conv2d" && row->kind == RowKind::library) cudnn = static_cast<const Conv2dRow*>(row);
+  const Conv2dRow* const cudnn = cudnn_row();
   if (!cudnn) return skip("the CUDA plugin is not built, or without cuDNN");
   int planned = 0;
   with_absent_h100([&] {
@@ -46,4 +51,25 @@ TEST_CASE("cuDNN: a plan on an H100 for every convolution of the presets, in eve
     CHECK_FALSE(cudnn->supports(convolutions("tiny").front(), DType::f64).supported);
   });
   CHECK(planned == 4 * 2 * 8);
+}
+
+TEST_CASE("cuDNN: plans on an H100 in TF32 and bf16, and with a ReLU") {
+  const Conv2dRow* const cudnn = cudnn_row();
+  if (!cudnn) return skip("the CUDA plugin is not built, or without cuDNN");
+  int planned = 0;
+  with_absent_h100([&] {
+    for (Conv2dParams p : convolutions("small"))
+      for (const bool relu : {false, true})
+        for (const Precision precision : {Precision::f32, Precision::tf32, Precision::bf16}) {
+          if (!relu && precision == Precision::f32) continue;  // the test above
+          p.relu = relu;
+          p.tf32 = precision == Precision::tf32;
+          const Support support =
+              cudnn->supports(p, precision == Precision::bf16 ? DType::bf16 : DType::f32);
+          CHECK_MESSAGE(support.supported, fmt::format("{} {}: {}", describe(p),
+                                                       to_string(precision), support.reason));
+          ++planned;
+        }
+  });
+  CHECK(planned == 5 * 2 * 8);
 }

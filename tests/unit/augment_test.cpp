@@ -21,7 +21,9 @@ std::vector<T> run(const Row& row, const typename Row::Params& p, const std::vec
   RowMemory memory(row);
   Exec exec = memory.exec();
   T* y = memory.allocate_array<T>(std::ssize(x));
-  row.forward(exec, p, {memory.put(x), p.shape(), dtype_of<T>}, how, {y, p.shape(), dtype_of<T>});
+  const std::span<const Augmentation> on_device(memory.put(how), how.size());
+  row.forward(exec, p, {memory.put(x), p.shape(), dtype_of<T>}, on_device,
+              {y, p.shape(), dtype_of<T>});
   return memory.get(y, std::ssize(x));
 }
 

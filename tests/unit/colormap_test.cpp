@@ -6,7 +6,8 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/base/error.h"
+#include "kernels/palette/palette.h"
+#include "tests/row_memory.h"
 
 using namespace duet;
 
@@ -49,12 +50,42 @@ TEST_CASE("colormap: ends, arrays and 8 bits") {
   CHECK(map_color(7) == map_color(1));
   CHECK(map_color(std::numeric_limits<float>::quiet_NaN()) == map_color(0));
   const std::vector<float> values = {0.0f, 0.3f, 1.0f};
-  std::vector<float> rgb(9);
-  map_colors(values, rgb);
+  const Tensor rgb = map_colors(Tensor::from(values, {3, 1}));
+  CHECK(rgb.shape() == Shape{3, 1, 3});
   for (int i = 0; i < 3; ++i)
     for (int c = 0; c < 3; ++c) {
-      CHECK(rgb[3 * i + c] == map_color(values[i])[c]);
-      CHECK(map_color_8bit(values[i])[c] == std::lround(rgb[3 * i + c] * 255));
+      CHECK(rgb.data<float>()[3 * i + c] == map_color(values[i])[c]);
+      CHECK(map_color_8bit(values[i])[c] == std::lround(map_color(values[i])[c] * 255));
     }
-  CHECK_THROWS_AS(map_colors(values, std::span<float>(rgb).first(8)), Error);
+}
+
+TEST_CASE("palette: every row against the table by hand, in f32 and f64") {
+  const std::vector<float> table = {0, 0.25f, 1, 0.5f, 0.75f, 0, 1, 0.5f, 0.125f};
+  const std::vector<double> x = {-1, 0, 0.125, 0.5, 0.75, 1, 2, std::nan("")};
+  const std::vector<double> expected = {0,    0.25,  1,    0,   0.25,  1,     0.125,  0.375,
+                                        0.75, 0.5,   0.75, 0,   0.75,  0.625, 0.0625, 1,
+                                        0.5,  0.125, 1,    0.5, 0.125, 0,     0.25,   1};
+  const PaletteParams p{std::ssize(x), 3};
+  check(p, table);
+  CHECK_THROWS_AS(check({8, 2}, table), Error);
+  CHECK_THROWS_AS(check({8, 1}, std::span<const float>(table).first(3)), Error);
+  int tried = 0;
+  const auto try_row = [&](const PaletteRow& row, auto zero) {
+    using T = decltype(zero);
+    RowMemory memory(row);
+    Exec exec = memory.exec();
+    T* const y = memory.allocate_array<T>(3 * p.count);
+    row.forward(exec, p, {memory.put(std::vector<T>(x.begin(), x.end())), {p.count}, dtype_of<T>},
+                table, {y, {p.count, 3}, dtype_of<T>});
+    const std::vector<T> got = memory.get(y, 3 * p.count);
+    // Every product and sum here is exact.
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(got[i] == expected[i]);
+    ++tried;
+  };
+  for (const PaletteRow& row : palette_rows().rows()) {
+    CAPTURE(row.name);
+    try_row(row, float{});
+    try_row(row, double{});
+  }
+  CHECK(tried >= 4);
 }

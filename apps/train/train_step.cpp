@@ -1,0 +1,132 @@
+#include "apps/train/train_step.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "engine/ops/softmax_cross_entropy.h"
+
+namespace duet {
+namespace {
+
+/// What changes from step to step.
+struct StepState {
+  std::uint64_t masks_drawn;
+  AdamRates rates;
+};
+
+}  // namespace
+
+TrainStep::TrainStep(Model& model, Adam& adam, std::vector<Tensor> penalized, Tensor class_weights)
+    : model_(model),
+      adam_(adam),
+      penalized_(std::move(penalized)),
+      class_weights_(std::move(class_weights)),
+      parameters_(model.network().parameters()),
+      staging_(model.device()) {
+  if (model.device() == Device{}) return;
+  begin_.emplace(model.device());
+  end_.emplace(model.device());
+}
+
+void TrainStep::stage(const Batch& batch) {
+  const StepState state{model_.random().masks_drawn, adam_.next_rates()};
+  const Tensor bytes = Tensor::empty({sizeof state}, DType::u8);
+  std::memcpy(bytes.view().data, &state, sizeof state);
+  const std::span<const std::int32_t> labels = batch.labels.span<std::int32_t>();
+  staged_labels_.assign(labels.begin(), labels.end());
+  staging_.put({batch.raw.faces, batch.raw.waves, batch.face_augmentations,
+                batch.voice_augmentations, batch.labels, bytes});
+}
+
+void TrainStep::start() {
+  const std::vector<Tensor> staged = staging_.take();
+  labels_ = std::exchange(staged_labels_, {});
+  masks_before_ = model_.random().masks_drawn;
+  const auto size = static_cast<std::int64_t>(labels_.size());
+  const bool first = size > size_;
+  if (first) {
+    graph_.reset();
+    captured_.reset();
+    size_ = size;
+  }
+  replayed_ = model_.config().cuda_graph && size == size_ && !first;
+  if (replayed_ && !graph_) {
+    graph_ = std::make_unique<Graph>(model_.device(), [&] { captured_.emplace(queue(staged)); });
+    captured_masks_ = model_.random().masks_drawn - masks_before_;
+  }
+  if (begin_) begin_->record(StreamKind::compute);
+  if (replayed_)
+    graph_->launch();
+  else
+    queued_.emplace(queue(staged));
+  if (end_) end_->record(StreamKind::compute);
+  if (replayed_) model_.random().masks_drawn = masks_before_ + captured_masks_;
+  adam_.set_steps(adam_.steps() + 1);
+}
+
+Tensor TrainStep::loss_of(const Tensor& logits, const Tensor& labels) const {
+  return softmax_cross_entropy(logits, labels, class_weights_, model_.config().label_smoothing);
+}
+
+TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
+  const Batch batch{{staged[0], staged[1]}, staged[2], staged[3], staged[4], {}};
+  const auto* state = static_cast<const StepState*>(staged[5].view().data);
+  model_.network().set_mode(Mode::training);
+  model_.random().count_masks_in(&state->masks_drawn);
+  const Inputs inputs =
+      model_.prepare(augmented(batch, static_cast<std::uint64_t>(model_.config().seed)));
+  const Tensor logits = model_.forward(inputs);
+  const Tensor loss = loss_of(logits, batch.labels);
+  loss.backward();
+  const Tensor grad_square = sum_of_squares(adam_.gradients());
+  const Tensor penalty = sum_of_squares(penalized_);
+  std::vector<Tensor> gradients;
+  for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
+  adam_.step(&state->rates, grad_square);
+  model_.random().count_masks_in(nullptr);
+  return {inputs, batch.labels, std::move(gradients),
+          Readback({loss.detach(), grad_square, penalty, logits.detach()})};
+}
+
+TrainStep::Result TrainStep::finish() {
+  const std::vector<Tensor> results = (replayed_ ? captured_ : queued_)->results.read();
+  Result result{results[0].item(), results[2].item(), std::sqrt(results[1].item()), 0, 0, 0};
+  const Tensor logits = results[3].to(DType::f32);
+  const std::int64_t classes = logits.dim(1);
+  result.pairs = logits.dim(0);
+  for (std::int64_t i = 0; i < result.pairs; ++i) {
+    const float* row = logits.data<float>() + i * classes;
+    result.right += std::max_element(row, row + classes) - row == labels_[i];
+  }
+  if (begin_) result.milliseconds = end_->milliseconds_since(*begin_);
+  if (std::isfinite(result.loss) && std::isfinite(result.norm)) queued_.reset();
+  return result;
+}
+
+void TrainStep::report_nonfinite(const std::string& where) {
+  const Queued& step = replayed_ ? *captured_ : queued_.value();
+  const auto look_at = [&](const std::string& what, const Tensor& tensor) {
+    if (!tensor) return;
+    if (const std::int64_t found = count_nonfinite(tensor); found > 0)
+      fail("{}{} has {} NaN or infinite elements of {}{}", where, what, found, tensor.numel(),
+           nonfinite_remedy);
+  };
+  look_at("the face input", step.inputs.face);
+  look_at("the voice input", step.inputs.voice);
+  for (const Parameter& p : parameters_) look_at("parameter " + p.name, p.tensor);
+  try {
+    const NoGradScope no_grad;
+    const FiniteCheckScope finite;
+    model_.network().set_mode(Mode::training);
+    model_.random().masks_drawn = masks_before_;
+    loss_of(model_.forward(step.inputs), step.labels);
+  } catch (const Error& e) {
+    fail("{}{}{}", where, e.what(), nonfinite_remedy);
+  }
+  for (std::size_t i = parameters_.size(); i-- > 0;)
+    look_at("the gradient of " + parameters_[i].name, step.gradients[i]);
+  fail("{}the norm of the gradient is not finite, though each element is{}", where,
+       nonfinite_remedy);
+}
+
+}  // namespace duet

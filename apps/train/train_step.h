@@ -1,0 +1,83 @@
+#pragma once
+/// One step of the training on a device: augmentation, front end, forward, loss, backward, norm,
+/// penalty and update. One copy brings the batch to the device while the step before still runs,
+/// and one copy brings a few numbers back; nothing else crosses.
+///
+/// With a graph, the whole step is captured once and then launched by one call, to the same bits.
+/// What changes from step to step lies in the device's memory beside the batch, where the kernels
+/// of either way look it up: how many dropout masks were drawn, and Adam's rates. The graph serves
+/// batches of the largest size so far; a smaller last one of an epoch takes its step without. The
+/// first step of a size also goes without, so that no library is being set up and the pool is
+/// filled when the next one is captured.
+
+#include <memory>
+#include <optional>
+
+#include "apps/train/batches.h"
+#include "engine/adam.h"
+#include "engine/graph.h"
+#include "engine/staging.h"
+
+namespace duet {
+
+/// Ends a message about a NaN.
+inline constexpr const char* nonfinite_remedy = "; try a smaller --lr, or look at the data";
+
+class TrainStep {
+ public:
+  /// penalized: the tensors of the L2 penalty; class_weights: (classes), or undefined for none. All
+  /// on the model's device, and all outlive this object.
+  TrainStep(Model& model, Adam& adam, std::vector<Tensor> penalized, Tensor class_weights);
+
+  /// Sends a batch on its way: the next that `start` takes. The masks drawn and updates made so far
+  /// are those that precede it.
+  void stage(const Batch& batch);
+  /// Queues the step of the staged batch.
+  void start();
+
+  struct Result {
+    double loss;     ///< mean cross-entropy
+    double penalty;  ///< Σw² of the penalised tensors
+    double norm;     ///< of the gradient; where it is not finite, no update was made
+    std::int64_t pairs, right;
+    double milliseconds;  ///< of the device's time; 0 on the CPU
+  };
+  /// Waits for the step that was started.
+  Result finish();
+
+  /// Throws Error: names the first tensor with a NaN or infinity along the way of the step that
+  /// `finish` ended: inputs, parameters, the results of the forward pass in order, then gradients
+  /// from the loss backwards.
+  [[noreturn]] void report_nonfinite(const std::string& where);
+
+ private:
+  /// What a step that was queued, or captured, leaves.
+  struct Queued {
+    Inputs inputs;
+    Tensor labels;
+    std::vector<Tensor> gradients;  ///< of the network's parameters, in order
+    Readback results;               ///< loss, Σ grad², Σw², logits
+  };
+  Queued queue(const std::vector<Tensor>& staged);
+  Tensor loss_of(const Tensor& logits, const Tensor& labels) const;
+
+  Model& model_;
+  Adam& adam_;
+  std::vector<Tensor> penalized_;
+  Tensor class_weights_;
+  std::vector<Parameter> parameters_;
+  Staging staging_;
+  std::vector<std::int32_t> staged_labels_, labels_;
+  std::optional<Event> begin_, end_;  ///< none on the CPU
+  std::uint64_t masks_before_ = 0;
+  std::optional<Queued> queued_;
+
+  // For batches of `size_` pairs.
+  std::int64_t size_ = 0;
+  std::unique_ptr<Graph> graph_;
+  std::optional<Queued> captured_;
+  std::uint64_t captured_masks_ = 0;
+  bool replayed_ = false;  ///< whether the last step was the graph's
+};
+
+}  // namespace duet
