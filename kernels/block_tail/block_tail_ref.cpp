@@ -13,18 +13,7 @@ constexpr BlockTailParts parts = {batchnorm_ref, relu_ref, maxpool2d_ref, dropou
 
 }  // namespace
 
-extern const BlockTailRow block_tail_ref = {
-    {"ref", RowKind::ref, DeviceType::cpu},
-    [](const BlockTailParams& p, DType dtype) { return parts.supports(p, dtype); },
-    [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView weight, ConstView bias,
-       View mean, View var, View running_mean, View running_var, View y) {
-      parts.forward(exec, p, x, weight, bias, mean, var, running_mean, running_var, y);
-    },
-    [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView grad_y, ConstView weight,
-       ConstView bias, ConstView mean, ConstView var, View grad_x, View grad_weight,
-       View grad_bias) {
-      parts.backward(exec, p, x, grad_y, weight, bias, mean, var, grad_x, grad_weight, grad_bias);
-    },
-};
+extern const BlockTailRow block_tail_ref =
+    composed_row<parts>({"ref", RowKind::ref, DeviceType::cpu});
 
 }  // namespace duet

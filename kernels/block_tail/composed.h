@@ -78,4 +78,22 @@ struct BlockTailParts {
   }
 };
 
+/// The row that is composed of `parts`.
+template <const BlockTailParts& parts>
+consteval BlockTailRow composed_row(const RowInfo& info) {
+  return {
+      info,
+      [](const BlockTailParams& p, DType dtype) { return parts.supports(p, dtype); },
+      [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView weight, ConstView bias,
+         View mean, View var, View running_mean, View running_var, View y) {
+        parts.forward(exec, p, x, weight, bias, mean, var, running_mean, running_var, y);
+      },
+      [](Exec& exec, const BlockTailParams& p, ConstView x, ConstView grad_y, ConstView weight,
+         ConstView bias, ConstView mean, ConstView var, View grad_x, View grad_weight,
+         View grad_bias) {
+        parts.backward(exec, p, x, grad_y, weight, bias, mean, var, grad_x, grad_weight, grad_bias);
+      },
+  };
+}
+
 }  // namespace duet
