@@ -4,9 +4,11 @@
 ///
 /// RESULTS holds machine.txt (name=value), parts.tsv (part, passed|failed|timeout|skipped, seconds,
 /// remark), compared.tsv (device, op, row, element type, passed|failed; tests/rows_under_test.h),
-/// rows-*.json (bench_rows), a log for each part, and train-cpu and train-cuda, runs of train_mm.
-/// What is missing was not run. OUT gets <device>.json and <device>.md; a summary goes to standard
-/// output. Exit status 1 when anything failed or ran out of time.
+/// rows-*.json (bench_rows), a log for each part, and train-cpu, train-cuda and train-graph, runs
+/// of train_mm, the last with --cuda-graph. What is missing was not run. OUT gets <device>.json and
+/// <device>.md; a summary goes to standard output. Exit status 1 when anything failed, ran out of
+/// time or had none left, when no row of the GPU was held against its reference, and when the
+/// graph's losses are not train-cuda's to the bit.
 
 #include <fmt/format.h>
 
@@ -54,7 +56,8 @@ std::map<std::string, std::string> read_machine(const fs::path& results) {
 }
 
 bool is_bad(const json& part) {
-  return part.at("outcome") == "failed" || part.at("outcome") == "timeout";
+  return part.at("outcome") == "failed" || part.at("outcome") == "timeout" ||
+         part.at("remark") == "no time left";
 }
 
 json read_parts(const fs::path& results) {
@@ -103,7 +106,8 @@ void read_comparisons(const fs::path& results, json& report) {
         {{"op", row[0]}, {"row", row[1]}, {"dtype", row[2]}});
 }
 
-/// The losses of two runs, epoch by epoch.
+/// The losses of the runs, epoch by epoch. How far those of the CPU and the GPU part is told and
+/// not judged: in f32 a rounding may move a maximum. (A test holds them in f64.)
 json compare_trainings(const fs::path& results) {
   const auto losses = [&](const char* run) {
     std::vector<double> all;
@@ -111,12 +115,18 @@ json compare_trainings(const fs::path& results) {
       all.push_back(json::parse(line).at("loss"));
     return all;
   };
-  const std::vector<double> cpu = losses("train-cpu"), cuda = losses("train-cuda");
-  if (cpu.empty() || cpu.size() != cuda.size()) return nullptr;
+  const std::vector<double> cpu = losses("train-cpu"), cuda = losses("train-cuda"),
+                            graph = losses("train-graph");
+  if (cpu.empty() && cuda.empty() && graph.empty()) return nullptr;
+  duet::require(!cpu.empty() && cpu.size() == cuda.size(),
+                "the CPU trained for {} epochs, the GPU for {}", cpu.size(), cuda.size());
   double largest = 0;
   for (std::size_t i = 0; i < cpu.size(); ++i)
     largest = std::max(largest, std::abs(cpu[i] - cuda[i]) / std::abs(cpu[i]));
-  return {{"cpu", cpu}, {"cuda", cuda}, {"largest_relative_difference", largest}};
+  return {{"cpu", cpu},
+          {"cuda", cuda},
+          {"largest_relative_difference", largest},
+          {"graph_gives_the_same_bits", graph == cuda}};
 }
 
 std::string file_name(const std::string& device) {
@@ -181,8 +191,10 @@ std::string markdown(const json& report) {
                       list_rows(report.at("verified")), list_rows(report.at("refuted")));
   if (const json& training = report.at("training"); !training.is_null())
     text += fmt::format(
-        "\n50 steps of the demo: losses differ from the CPU's by at most {:.2e}, relatively.\n",
-        training.at("largest_relative_difference").get<double>());
+        "\n50 steps of the demo: losses differ from the CPU's by at most {:.2e}, relatively; with "
+        "--cuda-graph they are {}.\n",
+        training.at("largest_relative_difference").get<double>(),
+        training.at("graph_gives_the_same_bits").get<bool>() ? "the same bits" : "others");
   for (const json& bench : report.at("bench")) text += table(bench);
   return text;
 }
@@ -231,8 +243,10 @@ std::vector<std::string> summary(const json& report) {
   if (!report.at("refuted").empty())
     lines.push_back(fmt::format("rows that did not: {}", list_rows(report.at("refuted"))));
   if (const json& training = report.at("training"); !training.is_null())
-    lines.push_back(fmt::format("training: losses differ from the CPU's by at most {:.2e}",
-                                training.at("largest_relative_difference").get<double>()));
+    lines.push_back(fmt::format(
+        "training: losses differ from the CPU's by at most {:.2e}; with --cuda-graph {}",
+        training.at("largest_relative_difference").get<double>(),
+        training.at("graph_gives_the_same_bits").get<bool>() ? "the same bits" : "OTHERS"));
   for (const json& bench : report.at("bench")) add_slowest(bench, lines);
   return lines;
 }
@@ -249,8 +263,10 @@ int run(const fs::path& results, const fs::path& out) {
         !rows.empty())
       report["bench"].push_back(json::parse(rows));
   const json& parts = report["parts"];
+  const json& training = report["training"];
   const bool passed = !parts.empty() && std::none_of(parts.begin(), parts.end(), is_bad) &&
-                      report["refuted"].empty();
+                      report["refuted"].empty() && !report["verified"].empty() &&
+                      (training.is_null() || training.at("graph_gives_the_same_bits") == true);
   report["passed"] = passed;
 
   fs::create_directories(out);

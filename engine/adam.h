@@ -38,7 +38,6 @@ class Adam {
   void set_steps(std::int64_t steps) { steps_ = steps; }
   /// The moments, named "m.<parameter>" and "v.<parameter>".
   std::vector<std::pair<std::string, Tensor>> state() const;
-  const std::vector<AdamParameter>& parameters() const { return parameters_; }
 
   /// The gradients that there are.
   std::vector<Tensor> gradients() const;

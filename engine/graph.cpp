@@ -19,8 +19,10 @@ Graph::Graph(Device device, const std::function<void()>& work)
 }
 
 Graph::~Graph() {
-  // It may be under way.
-  api_.synchronize(device_stream(device_));
+  try {
+    api_.synchronize(device_stream(device_));  // it may be under way
+  } catch (const Error&) {  // the device is broken, and an earlier call has said so
+  }
   api_.destroy_graph(device_.index, handle_);
 }
 

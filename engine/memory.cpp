@@ -40,10 +40,10 @@ class Pool {
     void* block = open_ ? pop(open_->idle_, capacity) : nullptr;
     if (!block) block = pop(idle_, capacity);
     if (!block) {
-      if (const char* why = api_.allocate(device_.index, capacity, &block)) {
+      if (api_.allocate(device_.index, capacity, &block)) {
         // What lies idle in other sizes may be enough.
         release_idle();
-        if (api_.allocate(device_.index, capacity, &block))
+        if (const char* why = api_.allocate(device_.index, capacity, &block))
           fail(
               "[memory] {} has no {} MiB left beside {} MiB in use ({}); a smaller batch size or "
               "input size needs less",

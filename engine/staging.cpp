@@ -1,6 +1,8 @@
 #include "engine/staging.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace duet {
 namespace {
@@ -52,7 +54,12 @@ char* at(void* block, std::size_t offset) { return static_cast<char*>(block) + o
 
 struct Staging::Lane {
   explicit Lane(Device d) : device(d), api(device_api(d.type)), landed(d), moved(d) {}
-  ~Lane() { release(); }
+  ~Lane() {
+    try {
+      release();
+    } catch (const Error&) {  // the device is broken, and an earlier call has said so
+    }
+  }
 
   /// Room for as many bytes.
   void reserve(std::size_t bytes) {
@@ -72,6 +79,7 @@ struct Staging::Lane {
     api.release_host(device.index, pinned);
     pinned = nullptr;
     landing.reset();
+    capacity = 0;
   }
 
   Device device;

@@ -5,13 +5,14 @@
 
 namespace duet {
 
-/// A convolution with weights of its own: `weight` and, when asked for, `bias`.
+/// A convolution with weights of its own, `weight` and, when asked for, `bias`, and a ReLU after it
+/// when asked for.
 class Conv2d : public Module {
  public:
   Conv2d(Build& build, std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel,
-         std::int64_t pad, bool with_bias)
+         std::int64_t pad, bool with_bias, bool relu = false)
       : precision_(build.precision),
-        options_{1, 1, pad, pad, false, build.precision == Precision::tf32},
+        options_{1, 1, pad, pad, relu, build.precision == Precision::tf32},
         weight_(add_parameter("weight",
                               build.he_normal({out_channels, kernel, kernel, in_channels},
                                               in_channels * kernel * kernel),

@@ -2,14 +2,13 @@
 
 #include "engine/ops/cast.h"
 #include "engine/ops/maxpool2d.h"
-#include "engine/ops/relu.h"
 
 namespace duet {
 
 VggBlock::VggBlock(Build& build, std::int64_t in_channels, std::int64_t out_channels,
                    const VggOptions& options)
-    : conv1_(build, in_channels, out_channels, 3, 1, !options.batch_norm),
-      conv2_(build, out_channels, out_channels, 3, 1, !options.batch_norm),
+    : conv1_(build, in_channels, out_channels, 3, 1, !options.batch_norm, !options.batch_norm),
+      conv2_(build, out_channels, out_channels, 3, 1, !options.batch_norm, !options.batch_norm),
       dropout_(build, options.dropout) {
   add_part("conv1", conv1_);
   if (options.batch_norm) {
@@ -24,10 +23,7 @@ VggBlock::VggBlock(Build& build, std::int64_t in_channels, std::int64_t out_chan
 
 Tensor VggBlock::forward(const Tensor& x) {
   const NameScope scope(name());
-  if (!norm1_) {
-    const Tensor y = relu(conv1_.forward(x));
-    return dropout_.forward(maxpool2d(relu(conv2_.forward(y))));
-  }
+  if (!norm1_) return dropout_.forward(maxpool2d(conv2_.forward(conv1_.forward(x))));
   const Tensor y = norm1_->forward(conv1_.forward(x), {.pool = 1});
   BlockTailOptions tail{.pool = 2};
   dropout_.add_to(tail);

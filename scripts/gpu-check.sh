@@ -233,10 +233,10 @@ run() {
 
   # The demo reads its own sound files.
   if [[ -x $bin/train_mm ]] && grep -q '^libsndfile: [^m]' "$results/libraries.txt"; then
-    local on
-    for on in cpu cuda; do
-      part "train-$on" 60 "$bin/train_mm" --demo --max-steps 50 --device "$on" --out "$results/train-$on" || true
-    done
+    local training=("$bin/train_mm" --demo --max-steps 50)
+    part train-cpu 60 "${training[@]}" --device cpu --out "$results/train-cpu" || true
+    part train-cuda 60 "${training[@]}" --device cuda --out "$results/train-cuda" || true
+    part train-graph 60 "${training[@]}" --device cuda --cuda-graph --out "$results/train-graph" || true
   else
     remark train-cuda skipped 0 "without libsndfile the demo cannot be read: test_unit trained a network of its own"
   fi
@@ -281,7 +281,7 @@ case $command in
     echo "bundle       $([[ -e $bundle.tar.gz || -d $bundle ]] && echo "$bundle" || echo "none: the system's libraries")"
     echo "commit       $(commit)"
     echo "budget       $budget s: configure 60, build 300, test_cuda 20, test_unit 120, test_gradient 100, memcheck 70,"
-    echo "             racecheck 70, bench 75 in each precision, train-cpu 60, train-cuda 60, each at most what is left"
+    echo "             racecheck 70, bench 75 in each precision, train-cpu, train-cuda and train-graph 60, each at most what is left"
     echo "report       $out"
     ;;
 esac

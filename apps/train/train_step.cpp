@@ -1,7 +1,9 @@
 #include "apps/train/train_step.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "engine/ops/softmax_cross_entropy.h"
 

@@ -119,8 +119,9 @@ __global__ void parameter_gradients(BatchNormParams p, int chunks, const double*
 struct Layout {
   dim3 grid, block, merge_grid;
   Layout(std::int64_t rows, std::int64_t channels, int width) {
-    require(channels <= (1 << 24), "[batchnorm] {} channels, at most 16777216 are supported",
-            channels);
+    // A grid has 65535 rows of blocks, of 32 packets here.
+    require(channels <= std::int64_t{65535} * 32,
+            "[batchnorm] {} channels, at most {} are supported", channels, 65535 * 32);
     const auto packets = static_cast<unsigned>((channels + width - 1) / width);
     block.x = std::min(std::bit_ceil(packets), 32u);
     block.y = block_threads / block.x;

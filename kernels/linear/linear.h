@@ -10,7 +10,7 @@ namespace duet {
 
 struct LinearParams {
   std::int64_t n, in_features, out_features;
-  /// Whether forward ends in a ReLU; NaN stays NaN but perhaps in cuBLAS's. What the other
+  /// Whether forward ends in a ReLU; NaN stays NaN. What the other
   /// directions are given is the gradient before it.
   bool relu = false;
   /// Whether f32 operands may be rounded to TF32 (11 bits of significand) on the way into a

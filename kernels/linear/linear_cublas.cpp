@@ -5,8 +5,12 @@
 
 #include "kernels/cuda/device.h"
 #include "kernels/linear/linear.h"
+#include "kernels/relu/relu.h"
 
 namespace duet {
+
+extern const ReluRow relu_cuda;
+
 namespace {
 
 /// What cuBLASLt may ask for; its manual recommends 32 MiB for an H100.
@@ -70,8 +74,8 @@ struct Product {
   DType dtype;
   std::int64_t m, n, k;
   bool transpose_a, transpose_b;
-  /// Whether a ReLU follows, and whether f32 operands may be rounded to TF32.
-  bool relu = false, tf32 = false;
+  /// Whether f32 operands may be rounded to TF32.
+  bool tf32 = false;
 
   auto operator<=>(const Product&) const = default;
 };
@@ -122,13 +126,8 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
   // There is no bias in f64: C begins as the bias then, column for column, and the product is
   // added.
   const bool fused = bias && !f64;
-  if (fused || p.relu) {
-    set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE,
-        !p.relu ? CUBLASLT_EPILOGUE_BIAS
-        : fused ? CUBLASLT_EPILOGUE_RELU_BIAS
-                : CUBLASLT_EPILOGUE_RELU);
-  }
   if (fused) {
+    set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
     set(operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type);
   } else if (bias) {
@@ -194,23 +193,21 @@ extern const LinearRow linear_cublas = {
     [](const LinearParams& p, DType dtype) {
       if (p.n < 1 || p.in_features < 1 || p.out_features < 1)
         return Support::no("takes no empty matrix");
-      if (dtype == DType::bf16) return Support::yes();
-      if (dtype == DType::f64 && p.relu) return Support::no("has no ReLU in f64");
-      return any_floating(dtype);
+      return any_real(dtype);
     },
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView weight, ConstView bias, View y) {
-      run(exec,
-          {x.dtype, p.out_features, p.n, p.in_features, true, false, p.relu, takes_tf32(p, x)},
+      run(exec, {x.dtype, p.out_features, p.n, p.in_features, true, false, takes_tf32(p, x)},
           weight.data, x.data, y.data, bias.data);
+      // Of cuBLAS's own, as an epilogue, nobody says that it keeps NaN.
+      if (p.relu) relu_cuda.forward(exec, {y.numel()}, y, y);
     },
     [](Exec& exec, const LinearParams& p, ConstView grad_y, ConstView weight, View grad_x) {
       run(exec,
-          {grad_y.dtype, p.in_features, p.n, p.out_features, false, false, false,
-           takes_tf32(p, grad_y)},
+          {grad_y.dtype, p.in_features, p.n, p.out_features, false, false, takes_tf32(p, grad_y)},
           weight.data, grad_y.data, grad_x.data, nullptr);
     },
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView grad_y, View grad_weight) {
-      run(exec, {x.dtype, p.in_features, p.out_features, p.n, false, true, false, takes_tf32(p, x)},
+      run(exec, {x.dtype, p.in_features, p.out_features, p.n, false, true, takes_tf32(p, x)},
           x.data, grad_y.data, grad_weight.data, nullptr);
     },
 };

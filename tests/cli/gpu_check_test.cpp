@@ -94,7 +94,7 @@ TEST_CASE("gpu report: what passed is said, with the rows that equalled their re
   const TemporaryFolder folder;
   write_results(folder / "results");
   write_rows(folder / "results", 3);
-  for (const char* run : {"train-cpu", "train-cuda"}) {
+  for (const char* run : {"train-cpu", "train-cuda", "train-graph"}) {
     std::filesystem::create_directories(folder / "results" / run);
     write_file_atomically(folder / "results" / run / "metrics.jsonl",
                           run[6] == 'c' && run[7] == 'p' ? "{\"loss\":1.0}\n{\"loss\":0.5}\n"
@@ -148,6 +148,35 @@ TEST_CASE("gpu report: a failing test, a row that differs and a part out of time
   std::filesystem::create_directories(nothing / "results");
   write_file_atomically(nothing / "results" / "machine.txt", machine);
   CHECK(report(nothing).ended.status == 1);
+}
+
+TEST_CASE("gpu report: what was not looked at has not passed") {
+  if (!can_run()) return;
+  const TemporaryFolder no_rows, no_time, other_bits, half;
+  write_results(no_rows / "results");
+  write_file_atomically(no_rows / "results" / "compared.tsv", "cpu\trelu\tcpu\tf32\tpassed\n");
+  CHECK(report(no_rows).ended.status == 1);
+
+  write_results(no_time / "results");
+  write_file_atomically(no_time / "results" / "parts.tsv",
+                        "build\tpassed\t400\texit status 0\nracecheck\tskipped\t0\tno time left\n");
+  CHECK(report(no_time).ended.status == 1);
+
+  const auto train = [](const TemporaryFolder& folder, const char* run, const char* losses) {
+    std::filesystem::create_directories(folder / "results" / run);
+    write_file_atomically(folder / "results" / run / "metrics.jsonl", losses);
+  };
+  write_results(other_bits / "results");
+  train(other_bits, "train-cpu", "{\"loss\":1.0}\n");
+  train(other_bits, "train-cuda", "{\"loss\":1.0}\n");
+  train(other_bits, "train-graph", "{\"loss\":1.0000001}\n");
+  const Report others = report(other_bits);
+  CHECK(others.ended.status == 1);
+  CHECK_MESSAGE(holds(others.ended.out, {"with --cuda-graph OTHERS"}), others.ended.out);
+
+  write_results(half / "results");
+  train(half, "train-cpu", "{\"loss\":1.0}\n");
+  CHECK(report(half).ended.status == 1);
 }
 
 TEST_CASE("gpu report: the summary has at most 60 lines and ends with the verdict") {

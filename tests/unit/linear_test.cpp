@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -125,6 +127,19 @@ void compare_tensor_cores(LinearParams p, Direction d, std::map<std::string, int
 }
 
 }  // namespace
+
+TEST_CASE("linear: what is not a number stays so through the ReLU") {
+  for (const LinearParams& p : {LinearParams{1, 16, 12}, LinearParams{40, 16, 12}}) {
+    Operands in(p, DType::f32);
+    in.x = Array({p.n, p.in_features}, DType::f32);  // all NaN
+    for (const LinearRow& row : linear_rows().rows())
+      if (row.supports(p, DType::f32)) {
+        INFO(row.name);
+        const Array y = run(row, forward_biased_relu, p, in);
+        for (std::int64_t i = 0; i < p.n * p.out_features; ++i) REQUIRE(std::isnan(y.at(i)));
+      }
+  }
+}
 
 TEST_CASE("linear: every row agrees with the reference in float64") {
   std::map<std::string, int> supported;
