@@ -64,6 +64,18 @@ REGISTER_LISTENER("rows under test", 1, RowsUnderTest);
 
 bool has_cuda_device() { return cuda_device; }
 
+std::vector<Device> accelerators() {
+  std::vector<Device> all{{DeviceType::simt, 0}};
+  if (cuda_device) all.push_back({DeviceType::cuda, 0});
+  return all;
+}
+
+std::vector<Device> devices() {
+  std::vector<Device> all = accelerators();
+  all.insert(all.begin(), Device{});
+  return all;
+}
+
 void compared(const std::string& op, const RowInfo& row, DType dtype) {
   const std::scoped_lock lock(mutex);
   latest = &verdicts

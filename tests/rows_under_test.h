@@ -3,6 +3,7 @@
 /// before the first test, so that whatever goes through a list goes through them, too.
 
 #include <string>
+#include <vector>
 
 #include "kernels/base/rows.h"
 
@@ -16,6 +17,11 @@ void compared(const std::string& op, const RowInfo& row, DType dtype);
 
 /// Whether there is one whose rows joined.
 bool has_cuda_device();
+
+/// The emulated device and, where there is one, CUDA's.
+std::vector<Device> accelerators();
+/// The same with the CPU.
+std::vector<Device> devices();
 
 /// The op's oracle.
 template <class Row>

@@ -1,4 +1,5 @@
-/// Work that is captured and done again, on the emulated device.
+/// Work that is captured and done again: on the emulated device, whose strictness some cases are
+/// about, and on a GPU where there is one.
 
 #include "engine/graph.h"
 
@@ -15,6 +16,7 @@
 #include "engine/random.h"
 #include "engine/staging.h"
 #include "kernels/relu/relu.h"
+#include "tests/rows_under_test.h"
 
 using namespace duet;
 
@@ -22,8 +24,8 @@ namespace {
 
 constexpr Device simt_device{DeviceType::simt, 0};
 
-Tensor on_simt(const std::vector<float>& values) {
-  return Tensor::from(values, {static_cast<std::int64_t>(values.size())}, simt_device);
+Tensor on(Device device, const std::vector<float>& values) {
+  return Tensor::from(values, {static_cast<std::int64_t>(values.size())}, device);
 }
 
 std::vector<float> values_of(const Tensor& t) {
@@ -43,34 +45,36 @@ Tensor struct_on(Device device, const T& value) {
 }  // namespace
 
 TEST_CASE("graph: nothing runs at capture, and each launch takes what the memory then holds") {
-  const Tensor x = on_simt({1, 2, 3});
-  const Tensor y = Tensor::zeros({3}, DType::f32, simt_device);
-  Graph graph(simt_device, [&] { y.copy_from(add(affine(x, 2, 0), y)); });
-  CHECK(values_of(y) == std::vector<float>{0, 0, 0});
-  graph.launch();
-  CHECK(values_of(y) == std::vector<float>{2, 4, 6});
-  x.copy_from(on_simt({10, 0, -1}));
-  graph.launch();
-  CHECK(values_of(y) == std::vector<float>{22, 4, 4});
+  for (const Device device : test::accelerators()) {
+    CAPTURE(to_string(device.type));
+    const Tensor x = on(device, {1, 2, 3});
+    const Tensor y = Tensor::zeros({3}, DType::f32, device);
+    Graph graph(device, [&] { y.copy_from(add(affine(x, 2, 0), y)); });
+    CHECK(values_of(y) == std::vector<float>{0, 0, 0});
+    graph.launch();
+    CHECK(values_of(y) == std::vector<float>{2, 4, 6});
+    x.copy_from(on(device, {10, 0, -1}));
+    graph.launch();
+    CHECK(values_of(y) == std::vector<float>{22, 4, 4});
+  }
 }
 
 TEST_CASE("graph: what a kernel was launched with is kept, though the host's copies are gone") {
-  std::unique_ptr<Graph> graph;
-  const Tensor sum = Tensor::empty({}, DType::f64, simt_device);
-  const Tensor x = on_simt({3, 4});
-  {
-    // The table of arrays travels as a kernel's argument.
-    graph = std::make_unique<Graph>(simt_device, [&] { sum.copy_from(sum_of_squares({x})); });
+  for (const Device device : test::accelerators()) {
+    CAPTURE(to_string(device.type));
+    const Tensor sum = Tensor::empty({}, DType::f64, device), x = on(device, {3, 4});
+    // The table of arrays, which ends with the call, travels as a kernel's argument.
+    Graph graph(device, [&] { sum.copy_from(sum_of_squares({x})); });
+    graph.launch();
+    CHECK(sum.item() == 25);
+    x.copy_from(on(device, {1, 1}));
+    graph.launch();
+    CHECK(sum.item() == 2);
   }
-  graph->launch();
-  CHECK(sum.item() == 25);
-  x.copy_from(on_simt({1, 1}));
-  graph->launch();
-  CHECK(sum.item() == 2);
 }
 
 TEST_CASE("graph: what needs a result is refused while it is captured, and the device goes on") {
-  const Tensor x = on_simt({1, 2});
+  const Tensor x = on(simt_device, {1, 2});
   Event event(simt_device);
   Readback gathered({x});
   const std::vector<std::pair<const char*, std::function<void()>>> refused = {
@@ -124,37 +128,40 @@ TEST_CASE("graph: its memory is nobody else's until it ends") {
 }
 
 TEST_CASE("graph: each launch draws the dropout mask that a run without graph draws") {
-  const Tensor x = Tensor::full({1000}, 1, DType::f32, simt_device);
-  RandomState eager{.seed = 9}, counted{.seed = 9};
-  eager.masks_drawn = counted.masks_drawn = 40;
-  std::uint64_t count = counted.masks_drawn;
-  const Tensor counter = struct_on(simt_device, count);
-  const auto* memory = static_cast<const std::uint64_t*>(counter.view().data);
+  for (const Device device : test::accelerators()) {
+    CAPTURE(to_string(device.type));
+    const Tensor x = Tensor::full({1000}, 1, DType::f32, device);
+    RandomState eager{.seed = 9}, counted{.seed = 9};
+    eager.masks_drawn = counted.masks_drawn = 40;
+    std::uint64_t count = counted.masks_drawn;
+    const Tensor counter = struct_on(device, count);
+    const auto* memory = static_cast<const std::uint64_t*>(counter.view().data);
 
-  Tensor first, second;
-  Graph graph(simt_device, [&] {
-    counted.count_masks_in(memory);
-    first = dropout(x, 0.5, counted.next_mask());
-    second = dropout(x, 0.5, counted.next_mask());
-    counted.count_masks_in(nullptr);
-  });
-  CHECK(counted.masks_drawn == 42);
-  std::vector<float> before;
-  for (int step = 0; step < 3; ++step) {
-    counter.copy_from(struct_on(simt_device, count));
-    graph.launch();
-    count += 2;
-    CHECK(values_of(first) == values_of(dropout(x, 0.5, eager.next_mask())));
-    CHECK(values_of(second) == values_of(dropout(x, 0.5, eager.next_mask())));
-    CHECK(values_of(first) != before);
-    before = values_of(first);
+    Tensor first, second;
+    Graph graph(device, [&] {
+      counted.count_masks_in(memory);
+      first = dropout(x, 0.5, counted.next_mask());
+      second = dropout(x, 0.5, counted.next_mask());
+      counted.count_masks_in(nullptr);
+    });
+    CHECK(counted.masks_drawn == 42);
+    std::vector<float> before;
+    for (int step = 0; step < 3; ++step) {
+      counter.copy_from(struct_on(device, count));
+      graph.launch();
+      count += 2;
+      CHECK(values_of(first) == values_of(dropout(x, 0.5, eager.next_mask())));
+      CHECK(values_of(second) == values_of(dropout(x, 0.5, eager.next_mask())));
+      CHECK(values_of(first) != before);
+      before = values_of(first);
+    }
+    CHECK(values_of(dropout(x, 0.5, counted.next_mask())) ==
+          values_of(dropout(x, 0.5, RandomState{.seed = 9, .masks_drawn = 42}.next_mask())));
   }
-  CHECK(values_of(dropout(x, 0.5, counted.next_mask())) ==
-        values_of(dropout(x, 0.5, RandomState{.seed = 9, .masks_drawn = 42}.next_mask())));
 }
 
 TEST_CASE("adam: rates that lie in the device's memory give the same bits as lr and step") {
-  for (const Device device : {Device{}, simt_device}) {
+  for (const Device device : test::devices()) {
     const auto make = [&] { return Tensor::from(std::vector<float>{1, -2, 3}, {3}, device); };
     const Tensor a = make(), b = make();
     Adam by_value({{"w", a, 1e-3}}, {}), by_memory({{"w", b, 1e-3}}, {});

@@ -10,6 +10,7 @@
 
 #include "engine/ops/unary.h"
 #include "kernels/simt/memory.h"
+#include "tests/rows_under_test.h"
 
 using namespace duet;
 
@@ -59,7 +60,7 @@ struct Copy {
 }  // namespace
 
 TEST_CASE("staging: what is put arrives, at the same addresses for the same shapes") {
-  for (const Device device : {Device{}, simt_device}) {
+  for (const Device device : test::devices()) {
     CAPTURE(to_string(device.type));
     Staging staging(device);
     const void* first_address = nullptr;
@@ -85,20 +86,26 @@ TEST_CASE("staging: what is put arrives, at the same addresses for the same shap
 }
 
 TEST_CASE("staging: the next batch may be put while the one before is in use") {
-  Staging staging(simt_device);
-  staging.put({counting({6}, 1)});
-  const Tensor one = staging.take()[0];
-  staging.put({counting({6}, 50)});
-  CHECK(same(one, counting({6}, 1)));
-  CHECK(same(affine(one, 2, 0), affine(counting({6}, 1), 2, 0)));
-  CHECK(same(staging.take()[0], counting({6}, 50)));
+  for (const Device device : test::accelerators()) {
+    CAPTURE(to_string(device.type));
+    Staging staging(device);
+    staging.put({counting({6}, 1)});
+    const Tensor one = staging.take()[0];
+    staging.put({counting({6}, 50)});
+    CHECK(same(one, counting({6}, 1)));
+    CHECK(same(affine(one, 2, 0), affine(counting({6}, 1), 2, 0)));
+    CHECK(same(staging.take()[0], counting({6}, 50)));
+  }
 }
 
 TEST_CASE("staging: a batch larger than those before") {
-  Staging staging(simt_device);
-  for (const std::int64_t n : {2, 3000, 5}) {
-    staging.put({counting({n}, 1)});
-    CHECK(same(staging.take()[0], counting({n}, 1)));
+  for (const Device device : test::accelerators()) {
+    CAPTURE(to_string(device.type));
+    Staging staging(device);
+    for (const std::int64_t n : {2, 3000, 5}) {
+      staging.put({counting({n}, 1)});
+      CHECK(same(staging.take()[0], counting({n}, 1)));
+    }
   }
 }
 
@@ -141,18 +148,21 @@ TEST_CASE("simt: a copy over what a kernel may be reading is refused") {
 }
 
 TEST_CASE("event: time passes between two") {
-  Event begin(simt_device), end(simt_device);
-  begin.record(StreamKind::compute);
-  affine(Tensor::zeros({1000}, DType::f32, simt_device), 2, 1);
-  end.record(StreamKind::compute);
-  CHECK(end.milliseconds_since(begin) > 0);
-  CHECK(begin.milliseconds_since(end) < 0);
+  for (const Device device : test::accelerators()) {
+    CAPTURE(to_string(device.type));
+    Event begin(device), end(device);
+    begin.record(StreamKind::compute);
+    affine(Tensor::zeros({1000}, DType::f32, device), 2, 1);
+    end.record(StreamKind::compute);
+    CHECK(end.milliseconds_since(begin) > 0);
+    CHECK(begin.milliseconds_since(end) < 0);
+  }
 }
 
 TEST_CASE("readback: tensors of several types come back together") {
   const std::vector<Tensor> tensors = {counting({3, 2}, 1), Tensor::full({}, 0.5, DType::f64),
                                        Tensor::full({5}, 3, DType::u8)};
-  for (const Device device : {Device{}, simt_device}) {
+  for (const Device device : test::devices()) {
     std::vector<Tensor> there;
     for (const Tensor& t : tensors) there.push_back(t.to(device));
     const std::vector<Tensor> back = Readback(there).read();
