@@ -34,16 +34,16 @@ void Adam::update(const AdamParams& params) {
   std::vector<Tensor> grads;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const AdamParameter& p = parameters_[i];
-    if (!p.weight.grad()) continue;
-    grads.push_back(p.weight.grad());
-    slots.push_back({p.weight, grads.back(), m_[i], v_[i], p.l2_gradient});
+    if (!p.trained().grad()) continue;
+    grads.push_back(p.trained().grad());
+    slots.push_back({p.weight, grads.back(), m_[i], v_[i], p.l2_gradient, p.rounded.view()});
   }
   if (slots.empty()) return;
   const Tensor& first = parameters_[0].weight;
   const AdamRow& row = select_row(adam_rows(), params, first);
   OpExec exec(row, first.device());
   row.step(exec, params, slots);
-  for (const AdamParameter& p : parameters_) p.weight.set_grad({});
+  for (const AdamParameter& p : parameters_) p.trained().set_grad({});
 }
 
 std::vector<std::pair<std::string, Tensor>> Adam::state() const {
@@ -58,7 +58,7 @@ std::vector<std::pair<std::string, Tensor>> Adam::state() const {
 std::vector<Tensor> Adam::gradients() const {
   std::vector<Tensor> grads;
   for (const AdamParameter& p : parameters_)
-    if (p.weight.grad()) grads.push_back(p.weight.grad());
+    if (p.trained().grad()) grads.push_back(p.trained().grad());
   return grads;
 }
 

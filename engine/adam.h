@@ -18,6 +18,11 @@ struct AdamParameter {
   Tensor weight;
   /// What the penalty adds to the gradient per unit of weight (2λ for λ·Σw²).
   double l2_gradient = 0;
+  /// bf16: the weight rounded, which has the gradient and is written along. Undefined where the
+  /// weight itself has the gradient.
+  Tensor rounded = {};
+
+  const Tensor& trained() const { return rounded ? rounded : weight; }
 };
 
 class Adam {

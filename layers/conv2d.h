@@ -11,25 +11,23 @@ class Conv2d : public Module {
  public:
   Conv2d(Build& build, std::int64_t in_channels, std::int64_t out_channels, std::int64_t kernel,
          std::int64_t pad, bool with_bias, bool relu = false)
-      : precision_(build.precision),
-        options_{1, 1, pad, pad, relu, build.precision == Precision::tf32},
-        weight_(add_parameter("weight",
-                              build.he_normal({out_channels, kernel, kernel, in_channels},
-                                              in_channels * kernel * kernel),
-                              true)) {
+      : options_{1, 1, pad, pad, relu, build.precision == Precision::tf32},
+        weight_(add_weight(build, "weight",
+                           build.he_normal({out_channels, kernel, kernel, in_channels},
+                                           in_channels * kernel * kernel),
+                           true)) {
     if (with_bias)
-      bias_ = add_parameter("bias", Tensor::zeros({out_channels}, build.dtype, build.device));
+      bias_ = add_weight(build, "bias", Tensor::zeros({out_channels}, build.dtype, build.device));
   }
 
   /// x (N, H, W, in) → (N, H', W', out).
   Tensor forward(const Tensor& x) const {
     const NameScope scope(name());
-    return in_precision(precision_, x, weight_, bias_,
-                        [&](const auto&... operands) { return conv2d(operands..., options_); });
+    return in_type_of(weight_, x,
+                      [&](const Tensor& in) { return conv2d(in, weight_, bias_, options_); });
   }
 
  private:
-  Precision precision_;
   Conv2dOptions options_;
   Tensor weight_, bias_;
 };

@@ -9,20 +9,20 @@ namespace duet {
 class Linear : public Module {
  public:
   Linear(Build& build, std::int64_t in_features, std::int64_t out_features, bool relu = false)
-      : precision_(build.precision),
-        options_{relu, build.precision == Precision::tf32},
-        weight_(add_parameter("weight", build.he_normal({out_features, in_features}, in_features))),
-        bias_(add_parameter("bias", Tensor::zeros({out_features}, build.dtype, build.device))) {}
+      : options_{relu, build.precision == Precision::tf32},
+        weight_(
+            add_weight(build, "weight", build.he_normal({out_features, in_features}, in_features))),
+        bias_(add_weight(build, "bias", Tensor::zeros({out_features}, build.dtype, build.device))) {
+  }
 
   /// x (N, in) → (N, out).
   Tensor forward(const Tensor& x) const {
     const NameScope scope(name());
-    return in_precision(precision_, x, weight_, bias_,
-                        [&](const auto&... operands) { return linear(operands..., options_); });
+    return in_type_of(weight_, x,
+                      [&](const Tensor& in) { return linear(in, weight_, bias_, options_); });
   }
 
  private:
-  Precision precision_;
   LinearOptions options_;
   Tensor weight_, bias_;
 };

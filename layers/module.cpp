@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "engine/ops/cast.h"
 #include "engine/ops/permute.h"
 #include "kernels/base/parallel.h"
 
@@ -36,7 +37,7 @@ std::vector<Parameter> Module::parameters() const {
   std::vector<Parameter> all;
   visit("", [&all](const std::string& prefix, const Module& part) {
     for (const Parameter& p : part.parameters_)
-      all.push_back({prefix + p.name, p.tensor, p.conv_kernel});
+      all.push_back({prefix + p.name, p.tensor, p.conv_kernel, p.rounded});
   });
   return all;
 }
@@ -75,6 +76,7 @@ void Module::load_state(const std::map<std::string, Tensor>& state,
       fail<DataError>("{}: tensor '{}' has shape {}, this network needs {}", source, p.name,
                       to_string(tensor.shape()), to_string(p.tensor.shape()));
     p.tensor.copy_from(tensor.to(p.tensor.dtype()));
+    if (p.rounded) p.rounded.copy_from(cast(p.tensor, p.rounded.dtype()));
   }
 }
 
@@ -88,6 +90,15 @@ Tensor Module::add_parameter(std::string name, Tensor tensor, bool conv_kernel) 
   tensor.set_requires_grad();
   parameters_.push_back({std::move(name), tensor, conv_kernel});
   return tensor;
+}
+
+Tensor Module::add_weight(const Build& build, std::string name, Tensor tensor, bool conv_kernel) {
+  if (build.activation_dtype() == tensor.dtype())
+    return add_parameter(std::move(name), std::move(tensor), conv_kernel);
+  Tensor rounded = cast(tensor, build.activation_dtype());
+  rounded.set_requires_grad();
+  parameters_.push_back({std::move(name), std::move(tensor), conv_kernel, rounded});
+  return rounded;
 }
 
 Tensor Module::add_buffer(std::string name, Tensor tensor) {

@@ -44,6 +44,11 @@ struct Parameter {
   /// A convolution's weights: (O, kH, kW, I) here and (O, I, kH, kW) in files, and what the paper's
   /// L2 term is about.
   bool conv_kernel = false;
+  /// What a network in bf16 computes with: the tensor rounded, which the gradient is of and which
+  /// the optimiser writes along. Undefined where the network computes with the tensor itself.
+  Tensor rounded;
+
+  Tensor grad() const { return (rounded ? rounded : tensor).grad(); }
 };
 
 class Module {
@@ -73,6 +78,9 @@ class Module {
 
  protected:
   Tensor add_parameter(std::string name, Tensor tensor, bool conv_kernel = false);
+  /// The same for what products are made with: returns the tensor or, in bf16, what it is rounded
+  /// to.
+  Tensor add_weight(const Build& build, std::string name, Tensor tensor, bool conv_kernel = false);
   Tensor add_buffer(std::string name, Tensor tensor);
   /// `part` is a member of this object.
   void add_part(std::string name, Module& part);

@@ -83,7 +83,7 @@ TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
   const Tensor grad_square = sum_of_squares(adam_.gradients());
   const Tensor penalty = sum_of_squares(penalized_);
   std::vector<Tensor> gradients;
-  for (const Parameter& p : parameters_) gradients.push_back(p.tensor.grad());
+  for (const Parameter& p : parameters_) gradients.push_back(p.grad());
   adam_.step(&state->rates, grad_square);
   model_.random().count_masks_in(nullptr);
   return {inputs, batch.labels, std::move(gradients),

@@ -64,7 +64,7 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
   std::int64_t count = 0;
   for (const Parameter& p : model_->network().parameters()) {
     const double l2 = p.conv_kernel ? config_.l2 * (config_.l2_form == "half" ? 1 : 2) : 0;
-    parameters.push_back({p.name, p.tensor, l2});
+    parameters.push_back({p.name, p.tensor, l2, p.rounded});
     if (p.conv_kernel) penalized.push_back(p.tensor);
     count += p.tensor.numel();
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/adam.h"
 #include "engine/ops/batchnorm.h"
 #include "engine/ops/binary.h"
 #include "engine/ops/dropout.h"
@@ -249,7 +250,7 @@ TEST_CASE("module: names, order, and PyTorch's layouts") {
                 inside.span<float>()[((o * 3 + y) * 3 + x) * 2 + i]);
 }
 
-TEST_CASE("layers: in TF32 and bf16 products are that exact, and weights and gradients stay f32") {
+TEST_CASE("layers: in TF32 and bf16 products are that exact, and weights stay f32") {
   constexpr int rows = 12, in = 24, out = 16;
   const Tensor x0 = normal_tensor({rows, in}, 1, DType::f32),
                cotangent = normal_tensor({rows, out}, 2, DType::f32);
@@ -281,8 +282,9 @@ TEST_CASE("layers: in TF32 and bf16 products are that exact, and weights and gra
     results.weight = parameters[0].tensor.to(Device{});
     results.y = y.detach().to(Device{});
     results.grad_x = x.grad().to(Device{});
-    results.grad_weight = parameters[0].tensor.grad().to(Device{});
-    results.grad_bias = parameters[1].tensor.grad().to(Device{});
+    REQUIRE(results.weight.dtype() == DType::f32);
+    results.grad_weight = parameters[0].grad().to(Device{}).to(DType::f32);
+    results.grad_bias = parameters[1].grad().to(Device{}).to(DType::f32);
     return results;
   };
   for (const bool convolution : {false, true})
@@ -327,6 +329,40 @@ TEST_CASE("layers: in TF32 and bf16 products are that exact, and weights and gra
     }
 }
 
+TEST_CASE(
+    "layers: in bf16 the products' weights are the f32 ones rounded, after an update and a load") {
+  RandomState random{.seed = 3};
+  const Device simt{DeviceType::simt, 0};
+  Build build{.device = simt, .random = random, .precision = Precision::bf16};
+  const Linear layer(build, 24, 16);
+  const std::vector<Parameter> parameters = layer.parameters();
+  const auto check_rounded = [&] {
+    for (const Parameter& p : parameters) {
+      REQUIRE(p.rounded.dtype() == DType::bf16);
+      const Tensor kept = p.rounded.to(Device{}).to(DType::f32),
+                   again = p.tensor.to(Device{}).to(DType::bf16).to(DType::f32);
+      for (std::int64_t i = 0; i < kept.numel(); ++i)
+        REQUIRE(kept.span<float>()[i] == again.span<float>()[i]);
+    }
+  };
+  check_rounded();
+  const auto fresh = layer.state();
+
+  std::vector<AdamParameter> trained;
+  for (const Parameter& p : parameters) trained.push_back({p.name, p.tensor, 0, p.rounded});
+  Adam adam(trained, {.lr = 0.1});
+  sum(layer.forward(normal_tensor({12, 24}, 1, DType::f32).to(simt))).backward();
+  REQUIRE(adam.gradients().size() == 2);
+  adam.step();
+  check_rounded();
+  const Tensor before = fresh.at("weight"), after = layer.state().at("weight");
+  for (std::int64_t i = 0; i < before.numel(); ++i)
+    CHECK(std::abs(after.span<float>()[i] - before.span<float>()[i]) > 0.09);
+
+  layer.load_state(fresh, "test");
+  check_rounded();
+}
+
 TEST_CASE("layers: a ReLU in bf16 lets a gradient pass where its own result is positive") {
   RandomState random{.seed = 3};
   const Device simt{DeviceType::simt, 0};
@@ -335,7 +371,7 @@ TEST_CASE("layers: a ReLU in bf16 lets a gradient pass where its own result is p
   const Tensor y = layer.forward(normal_tensor({12, 24}, 1, DType::f32).to(simt));
   sum(y).backward();
   const Tensor result = y.detach().to(Device{}),
-               grad = layer.parameters()[1].tensor.grad().to(Device{});
+               grad = layer.parameters()[1].grad().to(Device{}).to(DType::f32);
   int passed = 0;
   for (int o = 0; o < 16; ++o) {
     int positive = 0;
