@@ -5,16 +5,6 @@
 #include "kernels/gemm/tensor_gemm.h"
 
 namespace duet {
-namespace {
-
-template <class T>
-auto multiply(Exec& exec, tensor_gemm::Epilogue<T> epilogue = {}) {
-  return [&exec, epilogue](const auto& a, const auto& b, T* c, int rows, int columns, int depth) {
-    tensor_gemm::multiply<T>(exec, a, b, epilogue, c, rows, columns, depth);
-  };
-}
-
-}  // namespace
 
 extern const Conv2dRow conv2d_cuda_tensor_core = {
     {SIMT_ROW("tensor_core"), RowKind::handwritten, simt::device_type},
@@ -26,21 +16,21 @@ extern const Conv2dRow conv2d_cuda_tensor_core = {
       tensor_gemm::dispatch(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         implicit_gemm::forward(c, x.as<T>(), weight.as<T>(), y.as<T>(),
-                               multiply<T>(exec, {bias.as<T>(), c.relu}));
+                               tensor_gemm::multiplier<T>(exec, {bias.as<T>(), c.relu}));
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {
       tensor_gemm::dispatch(grad_y.dtype, [&](auto zero) {
         using T = decltype(zero);
         implicit_gemm::backward_data(c, grad_y.as<T>(), weight.as<T>(), grad_x.as<T>(),
-                                     multiply<T>(exec));
+                                     tensor_gemm::multiplier<T>(exec));
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView grad_y, View grad_weight) {
       tensor_gemm::dispatch(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         implicit_gemm::backward_weights(c, x.as<T>(), grad_y.as<T>(), grad_weight.as<T>(),
-                                        multiply<T>(exec));
+                                        tensor_gemm::multiplier<T>(exec));
       });
     },
 };

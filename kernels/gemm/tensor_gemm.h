@@ -262,6 +262,14 @@ void multiply(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilogue, T
   multiply_tiled<Tiling<T, 64, 64, 2, 2>>(exec, a, b, epilogue, c, rows, columns, depth);
 }
 
+/// `multiply` for the operands of an op's direction, which are all that it lacks.
+template <class T>
+auto multiplier(Exec& exec, Epilogue<T> epilogue = {}) {
+  return [&exec, epilogue](const auto& a, const auto& b, T* c, int rows, int columns, int depth) {
+    multiply<T>(exec, a, b, epilogue, c, rows, columns, depth);
+  };
+}
+
 /// Which calls the rows on tensor cores take.
 inline Support takes(DType dtype, bool tf32) {
   if (dtype == DType::bf16 || (dtype == DType::f32 && tf32)) return Support::yes();

@@ -5,16 +5,6 @@
 #include "kernels/linear/linear_cuda_operands.h"
 
 namespace duet {
-namespace {
-
-template <class T>
-auto multiply(Exec& exec, tensor_gemm::Epilogue<T> epilogue = {}) {
-  return [&exec, epilogue](const auto& a, const auto& b, T* c, int rows, int columns, int depth) {
-    tensor_gemm::multiply<T>(exec, a, b, epilogue, c, rows, columns, depth);
-  };
-}
-
-}  // namespace
 
 extern const LinearRow linear_cuda_tensor_core = {
     {SIMT_ROW("tensor_core"), RowKind::handwritten, simt::device_type},
@@ -26,21 +16,21 @@ extern const LinearRow linear_cuda_tensor_core = {
       tensor_gemm::dispatch(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         linear_products::forward(p, x.as<T>(), weight.as<T>(), y.as<T>(),
-                                 multiply<T>(exec, {bias.as<T>(), p.relu}));
+                                 tensor_gemm::multiplier<T>(exec, {bias.as<T>(), p.relu}));
       });
     },
     [](Exec& exec, const LinearParams& p, ConstView grad_y, ConstView weight, View grad_x) {
       tensor_gemm::dispatch(grad_y.dtype, [&](auto zero) {
         using T = decltype(zero);
         linear_products::backward_data(p, grad_y.as<T>(), weight.as<T>(), grad_x.as<T>(),
-                                       multiply<T>(exec));
+                                       tensor_gemm::multiplier<T>(exec));
       });
     },
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView grad_y, View grad_weight) {
       tensor_gemm::dispatch(x.dtype, [&](auto zero) {
         using T = decltype(zero);
         linear_products::backward_weights(p, x.as<T>(), grad_y.as<T>(), grad_weight.as<T>(),
-                                          multiply<T>(exec));
+                                          tensor_gemm::multiplier<T>(exec));
       });
     },
 };
