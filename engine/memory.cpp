@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/device.h"
+#include "engine/row_times.h"
 
 namespace duet {
 namespace {
@@ -144,6 +145,11 @@ void ReservedBlocks::close() { pool_of(device_).open(nullptr); }
 OpExec::OpExec(const RowInfo& row, Device device)
     : workspace_(device), exec_{device_stream(device), workspace_} {
   const DeviceApi& api = device_api(device.type);
+  if (RowTimes::active()) {
+    timed_ = &row;
+    api.synchronize(exec_.stream);
+    start_ = std::chrono::steady_clock::now();
+  }
   if (!api.push_range) return;
   api.push_range(fmt::format("{} {}", row.op, row.name).c_str());
   pop_range_ = api.pop_range;
@@ -151,6 +157,10 @@ OpExec::OpExec(const RowInfo& row, Device device)
 
 OpExec::~OpExec() {
   if (pop_range_) pop_range_();
+  RowTimes* times = timed_ ? RowTimes::active() : nullptr;
+  if (!times) return;
+  device_api(exec_.stream.device.type).synchronize(exec_.stream);
+  times->add(*timed_, std::chrono::steady_clock::now() - start_);
 }
 
 }  // namespace duet

@@ -9,6 +9,7 @@
 /// has waited for, and may be given back only when the compute stream has waited for the copy
 /// (staging.h does both).
 
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -81,7 +82,7 @@ class PoolWorkspace final : public Workspace {
   std::vector<std::shared_ptr<Storage>> blocks_;
 };
 
-/// The Exec of one call of a row, which profilers see under the names of op and row.
+/// The Exec of one call of a row, which profilers and `RowTimes` see under the names of op and row.
 class OpExec {
  public:
   OpExec(const RowInfo& row, Device device);
@@ -94,6 +95,8 @@ class OpExec {
   PoolWorkspace workspace_;
   Exec exec_;
   void (*pop_range_)() = nullptr;
+  const RowInfo* timed_ = nullptr;  ///< null where nobody times
+  std::chrono::steady_clock::time_point start_;
 };
 
 }  // namespace duet

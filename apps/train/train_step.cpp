@@ -18,13 +18,25 @@ struct StepState {
 
 }  // namespace
 
-TrainStep::TrainStep(Model& model, Adam& adam, std::vector<Tensor> penalized, Tensor class_weights)
+std::unique_ptr<Adam> make_adam(const Model& model) {
+  const Config& config = model.config();
+  std::vector<AdamParameter> parameters;
+  for (const Parameter& p : model.network().parameters()) {
+    const double l2 = p.conv_kernel ? config.l2 * (config.l2_form == "half" ? 1 : 2) : 0;
+    parameters.push_back({p.name, p.tensor, l2, p.rounded});
+  }
+  return std::make_unique<Adam>(
+      std::move(parameters), AdamOptions{config.lr, config.beta1, config.beta2, config.adam_eps});
+}
+
+TrainStep::TrainStep(Model& model, Adam& adam, Tensor class_weights)
     : model_(model),
       adam_(adam),
-      penalized_(std::move(penalized)),
       class_weights_(std::move(class_weights)),
       parameters_(model.network().parameters()),
       staging_(model.device()) {
+  for (const Parameter& p : parameters_)
+    if (p.conv_kernel) penalized_.push_back(p.tensor);
   if (model.device() == Device{}) return;
   begin_.emplace(model.device());
   end_.emplace(model.device());
@@ -77,14 +89,19 @@ TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
   model_.random().count_masks_in(&state->masks_drawn);
   const Inputs inputs =
       model_.prepare(augmented(batch, static_cast<std::uint64_t>(model_.config().seed)));
+  passed_("inputs");
   const Tensor logits = model_.forward(inputs);
   const Tensor loss = loss_of(logits, batch.labels);
+  passed_("forward");
   loss.backward();
+  passed_("backward");
   const Tensor grad_square = sum_of_squares(adam_.gradients());
   const Tensor penalty = sum_of_squares(penalized_);
   std::vector<Tensor> gradients;
   for (const Parameter& p : parameters_) gradients.push_back(p.grad());
+  passed_("norms");
   adam_.step(&state->rates, grad_square);
+  passed_("update");
   model_.random().count_masks_in(nullptr);
   return {inputs, batch.labels, std::move(gradients),
           Readback({loss.detach(), grad_square, penalty, logits.detach()})};

@@ -10,6 +10,7 @@
 /// first step of a size also goes without, so that no library is being set up and the pool is
 /// filled when the next one is captured.
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -23,11 +24,14 @@ namespace duet {
 /// Ends a message about a NaN.
 inline constexpr const char* nonfinite_remedy = "; try a smaller --lr, or look at the data";
 
+/// The optimiser of a model's parameters, as its configuration wants it.
+std::unique_ptr<Adam> make_adam(const Model& model);
+
 class TrainStep {
  public:
-  /// penalized: the tensors of the L2 penalty; class_weights: (classes), or undefined for none. All
-  /// on the model's device, and all outlive this object.
-  TrainStep(Model& model, Adam& adam, std::vector<Tensor> penalized, Tensor class_weights);
+  /// class_weights: (classes), or undefined for none, on the model's device, as the model's and the
+  /// optimiser's tensors are; both outlive this object.
+  TrainStep(Model& model, Adam& adam, Tensor class_weights);
 
   /// Sends a batch on its way: the next that `start` takes. The masks drawn and updates made so far
   /// are those that precede it.
@@ -44,6 +48,11 @@ class TrainStep {
   };
   /// Waits for the step that was started.
   Result finish();
+
+  /// Calls `passed` whenever a part of a step that runs without a graph has been queued: "inputs",
+  /// "forward", "backward", "norms", "update". On the CPU, where work is done at once, that is when
+  /// it is done.
+  void watch(std::function<void(const char* phase)> passed) { passed_ = std::move(passed); }
 
   /// Throws Error: names the first tensor with a NaN or infinity along the way of the step that
   /// `finish` ended: inputs, parameters, the results of the forward pass in order, then gradients
@@ -63,8 +72,9 @@ class TrainStep {
 
   Model& model_;
   Adam& adam_;
-  std::vector<Tensor> penalized_;
+  std::vector<Tensor> penalized_;  ///< the tensors of the L2 penalty
   Tensor class_weights_;
+  std::function<void(const char* phase)> passed_ = [](const char*) {};
   std::vector<Parameter> parameters_;
   Staging staging_;
   std::vector<std::int32_t> staged_labels_, labels_;

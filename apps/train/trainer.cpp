@@ -59,18 +59,8 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
   samples_ = std::make_unique<Samples>(config_.size, model_->front_end(),
                                        static_cast<std::size_t>(config_.cache_mb) << 20);
 
-  std::vector<AdamParameter> parameters;
-  std::vector<Tensor> penalized;
   std::int64_t count = 0;
-  for (const Parameter& p : model_->network().parameters()) {
-    const double l2 = p.conv_kernel ? config_.l2 * (config_.l2_form == "half" ? 1 : 2) : 0;
-    parameters.push_back({p.name, p.tensor, l2, p.rounded});
-    if (p.conv_kernel) penalized.push_back(p.tensor);
-    count += p.tensor.numel();
-  }
-  adam_ = std::make_unique<Adam>(
-      std::move(parameters),
-      AdamOptions{config_.lr, config_.beta1, config_.beta2, config_.adam_eps});
+  for (const Parameter& p : model_->network().parameters()) count += p.tensor.numel();
   progress_.line(fmt::format(
       "network {}: {} parameters, input {}x{}, {}", config_.preset, count, config_.size,
       config_.size,
@@ -86,7 +76,8 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
           static_cast<double>(pairs_of_split(pairs_, "train").size()) / (class_count * n)));
     class_weights = Tensor::from(weights, {class_count}, device).to(model_->dtype());
   }
-  step_ = std::make_unique<TrainStep>(*model_, *adam_, std::move(penalized), class_weights);
+  adam_ = make_adam(*model_);
+  step_ = std::make_unique<TrainStep>(*model_, *adam_, class_weights);
 }
 
 void Trainer::resume() {
