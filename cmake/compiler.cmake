@@ -8,12 +8,18 @@ target_compile_options(duet_options INTERFACE -Wall -Wextra -Wpedantic -Wno-miss
 target_compile_options(duet_options INTERFACE -fno-math-errno -fno-trapping-math)
 target_compile_definitions(duet_options INTERFACE DUET_VERSION="${PROJECT_VERSION}")
 
+# The widest vectors that this machine has.
 if(NOT DUET_ARCH AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") ? 0 : 1; }"
-                        DUET_HOST_HAS_AVX2)
-  if(DUET_HOST_HAS_AVX2)
-    set(DUET_ARCH x86-64-v3)
-  endif()
+  foreach(level v4:avx512f,avx512bw,avx512cd,avx512dq,avx512vl v3:avx2,bmi2,fma)
+    string(REGEX MATCH "^v[0-9]" arch ${level})
+    string(REGEX REPLACE "^v[0-9]:" "" features ${level})
+    string(REPLACE "," "\") && __builtin_cpu_supports(\"" features "${features}")
+    check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"${features}\") ? 0 : 1; }" DUET_HOST_HAS_X86_64_${arch})
+    if(DUET_HOST_HAS_X86_64_${arch})
+      set(DUET_ARCH x86-64-${arch})
+      break()
+    endif()
+  endforeach()
 endif()
 if(DUET_ARCH)
   target_compile_options(duet_options INTERFACE -march=${DUET_ARCH})

@@ -1,6 +1,6 @@
 #pragma once
 /// A register full of numbers, by GCC's vector extension (which Clang has too): the same code
-/// becomes AVX, SSE or NEON, whatever it is compiled for. `a * b + c` becomes a fused multiply-add
+/// becomes AVX-512, AVX, SSE or NEON, whatever it is compiled for. `a * b + c` becomes a fused multiply-add
 /// where there is one; `scalar * vector` broadcasts.
 
 #include <cstring>
@@ -16,7 +16,9 @@
 
 namespace duet {
 
-#if defined(__AVX__)
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+#elif defined(__AVX__)
 inline constexpr int vector_bytes = 32;
 #else
 inline constexpr int vector_bytes = 16;

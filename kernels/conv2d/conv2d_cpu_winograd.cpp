@@ -263,7 +263,7 @@ void multiply_images(Exec& exec, const Images<T>& x, const T* u, const T* bias, 
   // multiplied. Many: all tiles of a round are transformed first, into memory that the chunks
   // share, so that they can be cut by output channels too.
   const bool own_tiles = x.channels <= 128;
-  const std::int64_t block = own_tiles ? (x.channels <= 64 ? 48 : 24) : 66;
+  const std::int64_t block = own_tiles ? (x.channels <= 64 ? 48 : 24) : 72;
   const std::int64_t block_groups =
       std::min<std::int64_t>(out_groups, (own_tiles ? 64 : 128) / group<T>);
   const std::int64_t round =
