@@ -49,6 +49,24 @@ inline std::vector<MelFilter> mel_filters(std::int64_t sample_rate, std::int64_t
   return filters;
 }
 
+/// The same filters for a row's loops: one after another in one array, in the row's type.
+struct MelSpan {
+  int first, count, offset;  ///< bins first … first + count - 1, with weights from `offset` on
+};
+template <class T>
+struct MelBank {
+  std::vector<MelSpan> filters;  ///< (n_mels)
+  std::vector<T> weights;
+
+  explicit MelBank(const std::vector<MelFilter>& bank) {
+    for (const MelFilter& f : bank) {
+      filters.push_back({static_cast<int>(f.first), static_cast<int>(f.weights.size()),
+                         static_cast<int>(weights.size())});
+      for (const double w : f.weights) weights.push_back(static_cast<T>(w));
+    }
+  }
+};
+
 /// The periodic Hann window: sin²(π i / n), whose period is n.
 inline std::vector<double> hann_window(std::int64_t n) {
   std::vector<double> window(static_cast<std::size_t>(n));

@@ -7,6 +7,7 @@ extern const SpectrogramRow spectrogram_cuda;
 extern const SpectrogramRow spectrogram_cufft;
 #endif
 #if !DUET_CUDA_PLUGIN
+extern const SpectrogramRow spectrogram_cpu;
 #if DUET_HAVE_KISSFFT
 extern const SpectrogramRow spectrogram_kissfft;
 #endif
@@ -20,6 +21,7 @@ RowList<SpectrogramRow>& spectrogram_rows() {
         spectrogram_cufft,
 #endif
 #if !DUET_CUDA_PLUGIN
+        spectrogram_cpu,
 #if DUET_HAVE_KISSFFT
         spectrogram_kissfft,
 #endif

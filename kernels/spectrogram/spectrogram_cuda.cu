@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "kernels/simt/simt.h"
-#include "kernels/spectrogram/mel.h"
 #if defined(__CUDACC__)
 #include "kernels/cuda/device.h"
 #else
@@ -102,7 +101,7 @@ __device__ void filter_frame(const Frames<T>& frames, const T* powers, T* y, T* 
   const std::int64_t clip = blockIdx.x / frames.count, frame = blockIdx.x % frames.count;
   T top = 0;
   for (int m = static_cast<int>(threadIdx.x); m < frames.n_mels; m += frame_threads) {
-    const Filter filter = frames.filters[m];
+    const MelSpan filter = frames.filters[m];
     T sum = 0;
     for (int i = 0; i < filter.count; ++i)
       sum += frames.weights[filter.offset + i] * powers[filter.first + i];
@@ -199,28 +198,21 @@ template <class T>
 struct Tables {
   const T* window;
   const Complex<T>* roots;
-  const Filter* filters;
+  const MelSpan* filters;
   const T* weights;
 
   Tables(const Stream& stream, const SpectrogramParams& p) {
     const std::vector<double> hann = hann_window(p.n_fft);
-    std::vector<T> rounded(hann.begin(), hann.end());
-    window = keep(stream, rounded);
+    window = keep(stream, std::vector<T>(hann.begin(), hann.end()));
     std::vector<Complex<T>> circle;
     for (std::int64_t k = 0; k < p.n_fft; ++k) {
       const double angle = -2 * 3.14159265358979323846 * static_cast<double>(k) / p.n_fft;
       circle.push_back({static_cast<T>(std::cos(angle)), static_cast<T>(std::sin(angle))});
     }
     roots = keep(stream, circle);
-    std::vector<Filter> bank;
-    rounded.clear();
-    for (const MelFilter& f : mel_filters(p.sample_rate, p.n_fft, p.n_mels, p.fmin, p.fmax)) {
-      bank.push_back({static_cast<int>(f.first), static_cast<int>(f.weights.size()),
-                      static_cast<int>(rounded.size())});
-      for (const double w : f.weights) rounded.push_back(static_cast<T>(w));
-    }
-    filters = keep(stream, bank);
-    weights = keep(stream, rounded);
+    const MelBank<T> mel(mel_filters(p.sample_rate, p.n_fft, p.n_mels, p.fmin, p.fmax));
+    filters = keep(stream, mel.filters);
+    weights = keep(stream, mel.weights);
   }
 };
 

@@ -3,6 +3,7 @@
 /// Fourier transform. The transform itself is our own (spectrogram_cuda.cu) or cuFFT's
 /// (spectrogram_cufft.cpp).
 
+#include "kernels/spectrogram/mel.h"
 #include "kernels/spectrogram/spectrogram.h"
 
 namespace duet::spectrogram {
@@ -10,11 +11,6 @@ namespace duet::spectrogram {
 template <class T>
 struct alignas(2 * sizeof(T)) Complex {
   T re, im;
-};
-
-/// One mel filter: bins first … first + count - 1, with weights from `offset` on.
-struct Filter {
-  int first, count, offset;
 };
 
 /// What the frames of a call have in common; the tables are in device memory.
@@ -25,7 +21,7 @@ struct Frames {
   T power;
   const T* window;          ///< (n_fft)
   const Complex<T>* roots;  ///< (n_fft): exp(−2πi / n_fft · k)
-  const Filter* filters;    ///< (n_mels)
+  const MelSpan* filters;   ///< (n_mels)
   const T* weights;
 };
 

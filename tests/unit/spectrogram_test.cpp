@@ -6,6 +6,7 @@
 #include <cmath>
 #include <complex>
 #include <numbers>
+#include <string>
 #include <vector>
 
 #include "engine/npy.h"
@@ -194,10 +195,11 @@ TEST_CASE("spectrogram: the same bits alone, in a batch and on several threads")
   SpectrogramParams one{1, 5000}, many{6, 5000};
   const std::vector<float> x = noise(many.x_shape().numel());
   const int threads = thread_count();
-  set_thread_count(3);
   for (const SpectrogramRow& row : spectrogram_rows().rows()) {
     CAPTURE(row.name);
+    set_thread_count(3);
     const std::vector<float> batch = run(row, many, x);
+    set_thread_count(1);
     const std::int64_t size = one.y_shape().numel();
     for (std::int64_t n = 0; n < many.batch; ++n) {
       const std::vector<float> clip(x.begin() + n * 5000, x.begin() + (n + 1) * 5000);
@@ -206,6 +208,28 @@ TEST_CASE("spectrogram: the same bits alone, in a batch and on several threads")
     }
   }
   set_thread_count(threads);
+}
+
+TEST_CASE("spectrogram: the cpu row takes every power of two, and says why nothing else") {
+  const auto& rows = spectrogram_rows().rows();
+  const SpectrogramRow& row = *std::find_if(rows.begin(), rows.end(), [](const auto& candidate) {
+    return std::string(candidate.name) == "cpu";
+  });
+  SpectrogramParams p{1, 4000};
+  p.n_mels = 20;
+  for (p.n_fft = 2; p.n_fft <= 4096; p.n_fft *= 2) {
+    CAPTURE(p.n_fft);
+    p.hop_length = p.n_fft < 512 ? 97 : 256;
+    const std::vector<float> noises = noise(p.x_shape().numel());
+    const std::vector<double> x(noises.begin(), noises.end());
+    const std::vector<double> expected = run(test::reference(spectrogram_rows()), p, x);
+    const std::vector<float> rounded(expected.begin(), expected.end());
+    CHECK(row.supports(p, DType::f32));
+    CHECK(greatest_difference(run(row, p, noises), rounded.data()) < f32_tolerance);
+    CHECK(greatest_difference(run(row, p, x), rounded.data()) < f64_tolerance);
+  }
+  p.n_fft = 1000;
+  CHECK(row.supports(p, DType::f32).reason == "takes an n_fft that is a power of two, not 1000");
 }
 
 TEST_CASE("spectrogram: a clip of zeros is 0 dB everywhere, not NaN") {
