@@ -44,7 +44,7 @@ if(PkgConfig_FOUND)
   pkg_check_modules(sndfile QUIET IMPORTED_TARGET sndfile)
   pkg_check_modules(samplerate QUIET IMPORTED_TARGET samplerate)
 endif()
-duet_report("Kiss FFT" "${kissfft_FOUND}" "${kissfft_VERSION}" "spectrograms run on the reference row")
+duet_report("Kiss FFT" "${kissfft_FOUND}" "${kissfft_VERSION}" "spectrograms by a transform whose length is no power of two run on the reference row")
 duet_report(libsndfile "${sndfile_FOUND}" "${sndfile_VERSION}" "no sound file can be read")
 duet_report(libsamplerate "${samplerate_FOUND}" "${samplerate_VERSION}" "only 16 kHz sound can be read")
 

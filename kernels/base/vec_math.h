@@ -10,17 +10,18 @@
 
 namespace duet {
 
-/// The first `count` lanes, zeros behind them.
+/// The first `count` lanes, zeros behind them; all lanes where `count` is no less.
 template <class T>
 DUET_INLINE Vec<T> load(const T* p, std::int64_t count) {
+  if (count >= lanes<T>) return load(p);
   Vec<T> v{};
   std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
   return v;
 }
 
-/// The first `count` lanes only.
 template <class T>
 DUET_INLINE void store(T* p, Vec<T> v, std::int64_t count) {
+  if (count >= lanes<T>) return store(p, v);
   std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
 }
 
@@ -59,17 +60,18 @@ DUET_INLINE void transpose(Vec<T> (&rows)[lanes<T>]) {
 ///   ln m = 2 (s + s³/3 + s⁵/5 + …)      (Abramowitz and Stegun, Handbook of Mathematical
 ///                                        Functions, 4.1.27)
 ///
-/// cut off after `terms` terms, which is less than s^(2 terms) / (2 terms + 1) ≤ 0.03 u of it. The
-/// roundings of m + 1, of the quotient, of the coefficients, the series and its product with s make
-/// 6 u of log10 m. To that e log10 2 is added in two parts, the greater exact; as |log10 m| ≤
-/// log10(√2), which is at most the sum where e ≠ 0, two more roundings make 8 u of the sum.
+/// cut off after `terms` terms: what is left is less than 1.04 s^(2 terms) / (2 terms + 1) ≤ 0.04 u
+/// of it. The roundings of m + 1, of the quotient, of the coefficients, the series and its product
+/// with s make 6 u of log10 m with that. e log10 2 is added in two parts, the greater exact. As
+/// |log10 m| ≤ log10(√2), which is at most the sum where e ≠ 0, two more roundings make 8 u of the
+/// sum.
 template <class T>
 DUET_INLINE Vec<T> log10(Vec<T> x) {
   using Limits = std::numeric_limits<T>;
   using Int = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
   constexpr int fraction_bits = Limits::digits - 1;
   constexpr int exponent_bits = 8 * static_cast<int>(sizeof(T)) - Limits::digits;
-  constexpr int terms = sizeof(T) == 4 ? 5 : 10;
+  constexpr int terms = sizeof(T) == 4 ? 5 : 11;
   constexpr Int sqrt_half = sizeof(T) == 4 ? 0x3f3504f3 : 0x3fe6a09e667f3bcd;  // as it is stored
   constexpr long double log10_2 = 0.301029995663981195213738894724493027L,
                         log10_e = 0.434294481903251827651128918916605082L;

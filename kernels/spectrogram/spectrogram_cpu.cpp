@@ -227,10 +227,7 @@ T mel_energies(const SpectrogramParams& p, const Tables<T>& tables, const T* cli
     Vec<T> sum{};
     for (int i = 0; i < filter.count; ++i, power += lanes<T>) sum += *weights++ * load(power);
     top = greater<T>(top, sum);
-    if (count == lanes<T>)
-      store(y, sum);
-    else
-      store(y, sum, count);
+    store(y, sum, count);
     y += stride;
   }
   T greatest = 0;

@@ -67,9 +67,8 @@ void decibels(const SpectrogramParams& p, T greatest, T* s, std::int64_t count) 
   const auto log_energy = [=](Vec<T> energy) { return log10<T>(greater<T>(amin, energy)); };
   const Vec<T> top = log_energy(Vec<T>{} + greatest);
   for (std::int64_t i = 0; i < count; i += lanes<T>) {
-    const std::int64_t here = std::min<std::int64_t>(lanes<T>, count - i);
-    const Vec<T> energy = here == lanes<T> ? load(s + i) : load(s + i, here);
-    store(s + i, greater<T>(10 * (log_energy(energy) - top), floor), here);
+    const Vec<T> energy = load(s + i, count - i);
+    store(s + i, greater<T>(10 * (log_energy(energy) - top), floor), count - i);
   }
 }
 

@@ -79,7 +79,7 @@ TEST_CASE_TEMPLATE("vec: rows and lanes change places", T, float, double) {
     for (int k = 0; k < lanes<T>; ++k) rows[i][k] = static_cast<T>(100 * i + k);
   transpose<T>(rows);
   for (int i = 0; i < lanes<T>; ++i)
-    for (int k = 0; k < lanes<T>; ++k) CHECK(rows[i][k] == static_cast<T>(100 * k + i));
+    for (int k = 0; k < lanes<T>; ++k) CHECK(T(rows[i][k]) == static_cast<T>(100 * k + i));
 }
 
 TEST_CASE_TEMPLATE("vec: part of a register", T, float, double) {
@@ -89,7 +89,7 @@ TEST_CASE_TEMPLATE("vec: part of a register", T, float, double) {
     std::vector<T> stored(lanes<T>, T(3));
     store(stored.data(), v + 1, count);
     for (int i = 0; i < lanes<T>; ++i) {
-      CHECK(v[i] == (i < count ? 7 : 0));
+      CHECK(T(v[i]) == (i < count ? 7 : 0));
       CHECK(stored[i] == (i < count ? 8 : 3));
     }
   }
