@@ -235,6 +235,10 @@ T mel_energies(const SpectrogramParams& p, const Tables<T>& tables, const T* cli
   return greatest;
 }
 
+/// Frames that a thread takes at a time, whole groups: few of their results lie in the same line of
+/// a cache as another thread's.
+constexpr std::int64_t frame_grain = 32;
+static_assert(frame_grain % lanes<float> == 0);
 /// Energies that become dB at a time.
 constexpr std::int64_t decibel_grain = 1 << 12;
 
@@ -242,21 +246,25 @@ template <class T>
 void forward(Exec& exec, const SpectrogramParams& p, const T* x, T* y) {
   const Tables<T>& tables = Tables<T>::of(p);
   const std::int64_t frames = p.frames(), size = p.n_mels * frames;
-  const std::int64_t groups = (frames + lanes<T> - 1) / lanes<T>;
+  const std::int64_t spans = (frames + frame_grain - 1) / frame_grain;
   const std::int64_t pieces = (size + decibel_grain - 1) / decibel_grain;
-  T* const greatest = exec.workspace.allocate_array<T>(p.batch * groups);
+  T* const greatest = exec.workspace.allocate_array<T>(p.batch * spans);
   ChunkScratch<T> scratch(exec.workspace,
                           (2 * std::ssize(tables.window) + p.n_fft / 2 + 1) * lanes<T>,
-                          p.batch * groups);
-  parallel_chunks(p.batch * groups, [&](std::int64_t chunk) {
-    const std::int64_t n = chunk / groups, frame = chunk % groups * lanes<T>;
-    greatest[chunk] = mel_energies(p, tables, x + n * p.samples, frame, scratch.take().get(),
-                                   y + n * size + frame);
+                          p.batch * spans);
+  parallel_chunks(p.batch * spans, [&](std::int64_t chunk) {
+    const std::int64_t n = chunk / spans, begin = chunk % spans * frame_grain;
+    const auto lease = scratch.take();
+    T top = 0;
+    for (std::int64_t t = begin; t < std::min(begin + frame_grain, frames); t += lanes<T>)
+      top = std::max(top,
+                     mel_energies(p, tables, x + n * p.samples, t, lease.get(), y + n * size + t));
+    greatest[chunk] = top;
   });
   parallel_chunks(p.batch * pieces, [&](std::int64_t chunk) {
     const std::int64_t n = chunk / pieces, begin = chunk % pieces * decibel_grain;
-    const T* const of_clip = greatest + n * groups;
-    decibels(p, *std::max_element(of_clip, of_clip + groups), y + n * size + begin,
+    const T* const of_clip = greatest + n * spans;
+    decibels(p, *std::max_element(of_clip, of_clip + spans), y + n * size + begin,
              std::min(decibel_grain, size - begin));
   });
 }
