@@ -91,6 +91,12 @@ void Module::set_mode(Mode mode) {
   for (Module* part : parts_) part->set_mode(mode);
 }
 
+void Module::freeze() {
+  set_mode(Mode::evaluation);
+  on_freeze();
+  for (Module* part : parts_) part->freeze();
+}
+
 Tensor Module::add_parameter(std::string name, Tensor tensor, bool conv_kernel) {
   tensor.set_requires_grad();
   parameters_.push_back({std::move(name), tensor, conv_kernel});
@@ -115,5 +121,7 @@ void Module::add_part(std::string name, Module& part) {
   part.name_ = std::move(name);
   parts_.push_back(&part);
 }
+
+void Module::remove_part(Module& part) { std::erase(parts_, &part); }
 
 }  // namespace duet

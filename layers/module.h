@@ -83,6 +83,10 @@ class Module {
 
   void set_mode(Mode mode);
   Mode mode() const { return mode_; }
+  /// Makes this part and those within ones that only answer, with less work: evaluation for good,
+  /// and batch norm becomes a part of the convolution before it. They cannot be trained any more,
+  /// and their state is another network's.
+  void freeze();
   /// The name under which the part above knows this one.
   const std::string& name() const { return name_; }
 
@@ -94,6 +98,9 @@ class Module {
   Tensor add_buffer(std::string name, Tensor tensor);
   /// `part` is a member of this object.
   void add_part(std::string name, Module& part);
+  void remove_part(Module& part);
+  /// Called by freeze() before the parts' own.
+  virtual void on_freeze() {}
   /// Called when the mode changes, with mode() still the old one.
   virtual void on_mode(Mode) {}
 
