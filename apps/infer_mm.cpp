@@ -218,6 +218,7 @@ int infer(const CommandLine& line) {
     describe_model(*model, line.model);
     return 0;
   }
+  model->network().freeze();
   if (!line.pairs.empty()) {
     if (!line.face.empty() || !line.voice.empty())
       fail<UsageError>("--pairs goes without --face and --voice");

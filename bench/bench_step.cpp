@@ -5,9 +5,10 @@
 ///
 /// A training step begins with decoded pictures and waveforms and ends with the update: what
 /// `train_mm` does between two batches, by the same code. An answer begins there too and ends with
-/// probabilities. With --json the last line of output is one JSON object: `median_s`, `min_s` and
-/// `max_s` of a step, `phases` (median seconds of each), `losses`, and `peak_bytes`, the largest
-/// resident set of the process; with --rows also `rows`, the mean seconds a step in each row.
+/// probabilities, of a network that is frozen as `infer_mm` freezes it. With --json the last line
+/// of output is one JSON object: `median_s`, `min_s` and `max_s` of a step, `phases` (median
+/// seconds of each), `losses`, and `peak_bytes`, the largest resident set of the process; with
+/// --rows also `rows`, the mean seconds a step in each row.
 
 #include <sys/resource.h>
 
@@ -108,12 +109,9 @@ class Bench {
       train();
     else
       infer();
-    ordered_json json = {{"mode", options_.mode},
-                         {"preset", options_.preset},
-                         {"batch", options_.batch},
-                         {"device", describe(device_)},
-                         {"precision", options_.precision},
-                         {"threads", thread_count()},
+    ordered_json json = {{"mode", options_.mode},           {"preset", options_.preset},
+                         {"batch", options_.batch},         {"device", describe(device_)},
+                         {"precision", options_.precision}, {"threads", thread_count()},
                          {"steps", options_.steps}};
     times_.put_into(json);
     if (!losses_.empty()) json["losses"] = losses_;
@@ -147,6 +145,7 @@ class Bench {
   }
 
   void infer() {
+    model_->network().freeze();
     const RawInputs raw = made_up(*model_, options_.batch, model_->dtype());
     repeat([&] { model_->probabilities(raw); });
   }

@@ -14,7 +14,7 @@
 namespace duet {
 namespace {
 
-constexpr const char* plugin_name = "libduet_cuda.so";
+constexpr const char *plugin_name = "libduet_cuda.so", *driver_name = "libcuda.so.1";
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 const DeviceApi cpu_api = {
@@ -84,6 +84,10 @@ std::string plugin_path() {
 
 Plugin open_plugin() {
   const std::string path = plugin_path();
+  // Its libraries take a tenth of a second to load, in vain where there is no driver. One that is
+  // named is asked itself.
+  if (!environment::cuda_plugin() && !dlopen(driver_name, RTLD_LAZY | RTLD_LOCAL))
+    return {nullptr, fmt::format("no NVIDIA driver is installed: {}", dlerror())};
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return {nullptr, dlerror()};
   using Entry = const DeviceApi* (*)();

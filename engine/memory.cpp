@@ -128,7 +128,13 @@ std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
   return std::shared_ptr<Storage>(new Storage(pool_of(device).take(capacity), capacity, device));
 }
 
-Storage::~Storage() { pool_of(device_).give_back(data_, capacity_); }
+std::shared_ptr<Storage> Storage::borrow(void* data, std::shared_ptr<const void> owner) {
+  return std::shared_ptr<Storage>(new Storage(data, 0, {}, std::move(owner)));
+}
+
+Storage::~Storage() {
+  if (!owner_) pool_of(device_).give_back(data_, capacity_);
+}
 
 MemoryStatistics memory_statistics(Device device) { return pool_of(device).statistics(); }
 

@@ -21,11 +21,14 @@
 
 namespace duet {
 
-/// A block of device memory, given back to its pool when the last owner lets go.
+/// A block of device memory, given back to its pool when the last owner lets go; or a piece of the
+/// CPU's memory that something else owns.
 class Storage {
  public:
   /// At least `bytes` bytes, uninitialised, aligned to 64.
   static std::shared_ptr<Storage> allocate(std::size_t bytes, Device device);
+  /// Memory of the CPU's that is there as long as `owner` is, which the storage holds on to.
+  static std::shared_ptr<Storage> borrow(void* data, std::shared_ptr<const void> owner);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -34,12 +37,14 @@ class Storage {
   Device device() const { return device_; }
 
  private:
-  Storage(void* data, std::size_t capacity, Device device)
-      : data_(data), capacity_(capacity), device_(device) {}
+  Storage(void* data, std::size_t capacity, Device device,
+          std::shared_ptr<const void> owner = nullptr)
+      : data_(data), capacity_(capacity), device_(device), owner_(std::move(owner)) {}
 
   void* data_;
   std::size_t capacity_;
   Device device_;
+  std::shared_ptr<const void> owner_;  ///< null where the pool owns the block
 };
 
 struct MemoryStatistics {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "engine/atomic_file.h"
+#include "engine/mapped_file.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -18,6 +18,9 @@ static_assert(std::endian::native == std::endian::little, "model files are littl
 constexpr const char* checksum_key = "duet.checksum";
 constexpr const char* blank_checksum = "0000000000000000";
 constexpr std::uint64_t largest_header = 100u << 20;
+/// Of the first tensor's bytes in a file that is written, and so in memory when it is mapped: a
+/// cache line.
+constexpr std::uint64_t alignment = 64;
 
 const char* format_name(DType dtype) {
   switch (dtype) {
@@ -67,7 +70,7 @@ void write_safetensors(const std::filesystem::path& path,
   }
   // A path in the metadata may be of any bytes; where they are not UTF-8, U+FFFD stands for them.
   std::string text = header.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  text.append((8 - text.size() % 8) % 8, ' ');
+  text.append((alignment - (8 + text.size()) % alignment) % alignment, ' ');
 
   Checksum checksum;
   checksum.add(text.data(), text.size());
@@ -94,16 +97,16 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   if (!std::filesystem::exists(path, error)) fail<DataError>("{}: no such file", path.string());
   if (!std::filesystem::is_regular_file(path, error))
     fail<DataError>("{}: is not a file; name the model.safetensors inside", path.string());
-  // The size of the file that is open: at this path another may take its place meanwhile.
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  const auto size = in ? static_cast<std::uint64_t>(in.tellg()) : 0;
-  in.seekg(0);
+  const auto file = std::make_shared<const MappedFile>(path);
+  const std::uint64_t size = file->bytes().size();
+  const char* const start = reinterpret_cast<const char*>(file->bytes().data());
   std::uint64_t length = 0;
-  if (!in.read(reinterpret_cast<char*>(&length), sizeof length)) refuse("it has {} bytes", size);
+  if (size < sizeof length) refuse("it has {} bytes", size);
+  std::memcpy(&length, start, sizeof length);
   if (length > largest_header || length + 8 > size)
     refuse("it claims a header of {} bytes and has {} bytes in all (cut short?)", length, size);
-  std::string text(length, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(length));
+  std::string text(start + 8, length);
+  const char* const data = start + 8 + length;
   const nlohmann::json header = nlohmann::json::parse(text, nullptr, false);
   if (header.is_discarded() || !header.is_object()) refuse("its header is not JSON");
 
@@ -171,18 +174,23 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
   text.replace(at + key.size(), 16, blank_checksum);
   Checksum checksum;
   checksum.add(text.data(), text.size());
-  for (const Piece& piece : pieces) {
-    const Tensor tensor = Tensor::empty(piece.shape, piece.dtype);
-    result.tensors[piece.name] = tensor;
-    if (!in.read(static_cast<char*>(tensor.view().data),
-                 static_cast<std::streamsize>(piece.end - piece.begin)))
-      refuse("tensor '{}' cannot be read", piece.name);
-    checksum.add(tensor.view().data, piece.end - piece.begin);
-  }
+  checksum.add(data, next);
   if (checksum.hex() != claimed->second)
     refuse(
         "its checksum is {}, its contents give {}: it was altered or damaged after it was written",
         claimed->second, checksum.hex());
+
+  for (const Piece& piece : pieces) {
+    const char* elements = data + piece.begin;
+    Tensor& tensor = result.tensors[piece.name];
+    if (reinterpret_cast<std::uintptr_t>(elements) % size_of(piece.dtype) == 0) {
+      tensor = Tensor::over(Storage::borrow(const_cast<char*>(elements), file), piece.shape,
+                            piece.dtype);
+    } else {  // behind a header or a tensor of odd length
+      tensor = Tensor::empty(piece.shape, piece.dtype);
+      std::memcpy(tensor.view().data, elements, piece.end - piece.begin);
+    }
+  }
   return result;
 }
 

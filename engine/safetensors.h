@@ -14,6 +14,8 @@ namespace duet {
 
 struct Safetensors {
   std::map<std::string, std::string> metadata;
+  /// Of a file that was read they are views of it (mapped_file.h), which they keep open, and
+  /// read-only.
   std::map<std::string, Tensor> tensors;
 
   /// The tensor of a name; DataError when there is none.

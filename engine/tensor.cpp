@@ -18,8 +18,12 @@ decltype(auto) dispatch_any(DType dtype, F&& f) {
 }  // namespace
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
+  return over(Storage::allocate(shape.numel() * size_of(dtype), device), shape, dtype);
+}
+
+Tensor Tensor::over(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype) {
   auto impl = std::make_shared<Impl>();
-  impl->storage = Storage::allocate(shape.numel() * size_of(dtype), device);
+  impl->storage = std::move(storage);
   impl->shape = shape;
   impl->dtype = dtype;
   return Tensor(std::move(impl));
@@ -56,11 +60,7 @@ double Tensor::item() const {
 Tensor Tensor::alias(const Shape& shape) const {
   require(shape.numel() == numel(), "[tensor] shape {} cannot be seen as {}",
           to_string(this->shape()), to_string(shape));
-  auto impl = std::make_shared<Impl>();
-  impl->storage = impl_->storage;
-  impl->shape = shape;
-  impl->dtype = impl_->dtype;
-  return Tensor(std::move(impl));
+  return over(impl_->storage, shape, dtype());
 }
 
 Tensor Tensor::clone() const {
@@ -97,6 +97,14 @@ void Tensor::copy_from(const Tensor& source) const {
                     device_api(device.type)
                         .copy(device_stream(device), view().data, source.view().data,
                               numel() * size_of(dtype())));
+}
+
+void Tensor::share(const Tensor& source) const {
+  require(source.shape() == shape() && source.dtype() == dtype() && source.device() == device(),
+          "[tensor] {} {} on {} cannot be shared as {} {} on {}", to_string(source.dtype()),
+          to_string(source.shape()), to_string(source.device().type), to_string(dtype()),
+          to_string(shape()), to_string(device().type));
+  impl_->storage = source.impl_->storage;
 }
 
 Tensor Tensor::to(Device device) const {

@@ -25,6 +25,8 @@ class Tensor {
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32, Device device = {});
   static Tensor full(const Shape& shape, double value, DType dtype = DType::f32,
                      Device device = {});
+  /// The elements at the beginning of a storage.
+  static Tensor over(std::shared_ptr<Storage> storage, const Shape& shape, DType dtype);
   /// A copy of `values`, as many as the shape has elements.
   template <class T>
   static Tensor from(std::span<const T> values, const Shape& shape, Device device = {});
@@ -68,6 +70,9 @@ class Tensor {
   Tensor to(Device device) const;
   /// Overwrites the elements with those of a tensor of the same shape and dtype, on any device.
   void copy_from(const Tensor& source) const;
+  /// The same without a copy: every handle of this tensor sees the elements of `source` from now
+  /// on, which has its shape and dtype and is on its device.
+  void share(const Tensor& source) const;
   void fill(double value) const;
 
   // Autograd.

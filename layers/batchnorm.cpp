@@ -1,5 +1,7 @@
 #include "layers/batchnorm.h"
 
+#include <cmath>
+
 namespace duet {
 
 BatchNorm::BatchNorm(Build& build, std::int64_t channels, double momentum, double eps)
@@ -51,6 +53,19 @@ Tensor BatchNorm::forward(const Tensor& x, const BlockTailOptions& tail) {
       [&] {
         return block_tail_inference(x, weight_, bias_, eps_, tail, running_mean_, running_var_);
       });
+}
+
+ChannelAffine BatchNorm::affine() const {
+  const auto values = [](const Tensor& tensor) { return tensor.to(Device{}).to(DType::f64); };
+  const Tensor weight = values(weight_), bias = values(bias_), mean = values(running_mean_),
+               var = values(running_var_);
+  ChannelAffine affine;
+  for (std::int64_t c = 0; c < weight.numel(); ++c) {
+    const double scale = weight.data<double>()[c] / std::sqrt(var.data<double>()[c] + eps_);
+    affine.scale.push_back(scale);
+    affine.shift.push_back(bias.data<double>()[c] - mean.data<double>()[c] * scale);
+  }
+  return affine;
 }
 
 void BatchNorm::on_mode(Mode next) {

@@ -4,6 +4,11 @@
 
 namespace duet {
 
+/// scale · x + shift, with values for each channel.
+struct ChannelAffine {
+  std::vector<double> scale, shift;
+};
+
 /// Batch normalisation over the last dimension: `weight`, `bias`, and the running statistics
 /// `running_mean` and `running_var` (unbiased), which follow each training batch with the given
 /// momentum.
@@ -14,6 +19,8 @@ class BatchNorm : public Module {
   Tensor forward(const Tensor& x);
   /// With ReLU, pooling and dropout behind it, in one pass.
   Tensor forward(const Tensor& x, const BlockTailOptions& tail);
+  /// What it comes to in evaluation.
+  ChannelAffine affine() const;
 
  private:
   /// Calls `training(statistics, running)` or `inference()`, as the mode says.

@@ -1,5 +1,6 @@
 #pragma once
 #include "engine/ops/conv2d.h"
+#include "layers/batchnorm.h"
 #include "layers/module.h"
 #include "layers/operands.h"
 
@@ -26,6 +27,10 @@ class Conv2d : public Module {
     return in_type_of(weight_, x,
                       [&](const Tensor& in) { return conv2d(in, weight_, bias_, options_); });
   }
+
+  /// Takes an affine map and a ReLU into itself that follow it, so that it makes max(scale · y +
+  /// shift, 0) of what was its result y. It must have had neither bias nor ReLU.
+  void fold(const ChannelAffine& affine);
 
  private:
   Conv2dOptions options_;

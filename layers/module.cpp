@@ -14,6 +14,7 @@ const std::vector<int> to_file_axes = {0, 3, 1, 2}, from_file_axes = {0, 2, 3, 1
 }  // namespace
 
 Tensor Build::he_normal(const Shape& shape, std::int64_t fan_in) {
+  if (!draw_weights) return Tensor::empty(shape, dtype, device);
   const Philox numbers = random_stream(random.seed, RandomDomain::weights, weights_drawn++);
   const double deviation = std::sqrt(2.0 / static_cast<double>(fan_in));
   const Tensor weights = Tensor::empty(shape, dtype);
@@ -61,8 +62,8 @@ std::map<std::string, Tensor> Module::state() const {
   return state;
 }
 
-void Module::load_state(const std::map<std::string, Tensor>& state,
-                        const std::string& source) const {
+void Module::take_state(const std::map<std::string, Tensor>& state, const std::string& source,
+                        bool share) const {
   const NoGradScope no_grad;
   std::vector<Parameter> all = parameters();
   for (Parameter& p : buffers()) all.push_back(std::move(p));
@@ -75,7 +76,11 @@ void Module::load_state(const std::map<std::string, Tensor>& state,
     if (tensor.shape() != p.tensor.shape())
       fail<DataError>("{}: tensor '{}' has shape {}, this network needs {}", source, p.name,
                       to_string(tensor.shape()), to_string(p.tensor.shape()));
-    p.tensor.copy_from(tensor.to(p.tensor.dtype()));
+    tensor = tensor.to(p.tensor.dtype());
+    if (share && tensor.device() == p.tensor.device())
+      p.tensor.share(tensor);
+    else
+      p.tensor.copy_from(tensor);
     if (p.rounded) p.rounded.copy_from(cast(p.tensor, p.rounded.dtype()));
   }
 }
@@ -84,6 +89,12 @@ void Module::set_mode(Mode mode) {
   on_mode(mode);
   mode_ = mode;
   for (Module* part : parts_) part->set_mode(mode);
+}
+
+void Module::freeze() {
+  set_mode(Mode::evaluation);
+  on_freeze();
+  for (Module* part : parts_) part->freeze();
 }
 
 Tensor Module::add_parameter(std::string name, Tensor tensor, bool conv_kernel) {
@@ -110,5 +121,7 @@ void Module::add_part(std::string name, Module& part) {
   part.name_ = std::move(name);
   parts_.push_back(&part);
 }
+
+void Module::remove_part(Module& part) { std::erase(parts_, &part); }
 
 }  // namespace duet

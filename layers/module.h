@@ -21,6 +21,9 @@ struct Build {
   /// Seeds the weights; dropout masks come from `random`, which must outlive the network.
   RandomState& random;
   Precision precision = Precision::f32;
+  /// Off where a state is loaded before anything else: weights are then left as memory happens to
+  /// be.
+  bool draw_weights = true;
   /// How many weight tensors have been drawn so far.
   std::uint64_t weights_drawn = 0;
 
@@ -69,10 +72,21 @@ class Module {
   std::map<std::string, Tensor> state() const;
   /// Takes over such a state. DataError when a tensor is missing or has another shape; `source`
   /// names the file.
-  void load_state(const std::map<std::string, Tensor>& state, const std::string& source) const;
+  void load_state(const std::map<std::string, Tensor>& state, const std::string& source) const {
+    take_state(state, source, false);
+  }
+  /// The same for a network whose parameters nobody writes to: those that the state holds in the
+  /// right place and layout are not copied but shared.
+  void share_state(const std::map<std::string, Tensor>& state, const std::string& source) const {
+    take_state(state, source, true);
+  }
 
   void set_mode(Mode mode);
   Mode mode() const { return mode_; }
+  /// Makes this part and those within ones that only answer, with less work: evaluation for good,
+  /// and batch norm becomes a part of the convolution before it. They cannot be trained any more,
+  /// and their state is another network's.
+  void freeze();
   /// The name under which the part above knows this one.
   const std::string& name() const { return name_; }
 
@@ -84,12 +98,17 @@ class Module {
   Tensor add_buffer(std::string name, Tensor tensor);
   /// `part` is a member of this object.
   void add_part(std::string name, Module& part);
+  void remove_part(Module& part);
+  /// Called by freeze() before the parts' own.
+  virtual void on_freeze() {}
   /// Called when the mode changes, with mode() still the old one.
   virtual void on_mode(Mode) {}
 
  private:
   template <class F>
   void visit(const std::string& prefix, F&& f) const;
+  void take_state(const std::map<std::string, Tensor>& state, const std::string& source,
+                  bool share) const;
 
   std::string name_;
   Mode mode_ = Mode::training;

@@ -7,7 +7,8 @@ namespace duet {
 
 VggBlock::VggBlock(Build& build, std::int64_t in_channels, std::int64_t out_channels,
                    const VggOptions& options)
-    : conv1_(build, in_channels, out_channels, 3, 1, !options.batch_norm, !options.batch_norm),
+    : foldable_(build.activation_dtype() == build.dtype),
+      conv1_(build, in_channels, out_channels, 3, 1, !options.batch_norm, !options.batch_norm),
       conv2_(build, out_channels, out_channels, 3, 1, !options.batch_norm, !options.batch_norm),
       dropout_(build, options.dropout) {
   add_part("conv1", conv1_);
@@ -28,6 +29,16 @@ Tensor VggBlock::forward(const Tensor& x) {
   BlockTailOptions tail{.pool = 2};
   dropout_.add_to(tail);
   return norm2_->forward(conv2_.forward(y), tail);
+}
+
+void VggBlock::on_freeze() {
+  if (!norm1_ || !foldable_) return;
+  conv1_.fold(norm1_->affine());
+  conv2_.fold(norm2_->affine());
+  for (std::optional<BatchNorm>* norm : {&norm1_, &norm2_}) {
+    remove_part(**norm);
+    norm->reset();
+  }
 }
 
 VggStream::VggStream(Build& build, std::int64_t in_channels, const VggOptions& options)

@@ -26,6 +26,11 @@ class VggBlock : public Module {
   Tensor forward(const Tensor& x);
 
  private:
+  void on_freeze() override;
+
+  /// Whether convolutions compute with the weights themselves: rounded to bf16, what is folded into
+  /// them would be rounded too.
+  bool foldable_;
   Conv2d conv1_, conv2_;
   std::optional<BatchNorm> norm1_, norm2_;
   Dropout dropout_;

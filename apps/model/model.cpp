@@ -14,9 +14,9 @@ void face_pixels(const Picture& picture, std::int64_t size, std::span<float> out
   std::copy_n(resized.data<float>(), resized.numel(), out.begin());
 }
 
-Model::Model(const Config& config, Device device, Precision precision)
+Model::Model(const Config& config, Device device, Precision precision, bool draw_weights)
     : Model(config, Build{precision == Precision::f64 ? DType::f64 : DType::f32, device, random_,
-                          precision}) {}
+                          precision, draw_weights}) {}
 
 Model::Model(const Config& config, Build build)
     : device_(build.device),
@@ -35,9 +35,9 @@ std::unique_ptr<Model> Model::load(const std::filesystem::path& path, Device dev
                                    Precision precision) {
   const Safetensors file = read_safetensors(path);
   const ModelDescription description = from_metadata(file.metadata, path.string());
-  auto model = std::make_unique<Model>(description.config, device, precision);
+  auto model = std::make_unique<Model>(description.config, device, precision, false);
   model->description = description;
-  model->network_.load_state(file.tensors, path.string());
+  model->network_.share_state(file.tensors, path.string());
   return model;
 }
 

@@ -28,10 +28,13 @@ struct Inputs {
 
 class Model {
  public:
-  /// A new network on a device, its weights drawn under the configuration's seed.
-  explicit Model(const Config& config, Device device = {}, Precision precision = Precision::f32);
+  /// A new network on a device, its weights drawn under the configuration's seed, or left as memory
+  /// happens to be where others will be loaded.
+  explicit Model(const Config& config, Device device = {}, Precision precision = Precision::f32,
+                 bool draw_weights = true);
 
-  /// The model of a file that `save` wrote, which need not have been trained in `precision`.
+  /// The model of a file that `save` wrote, which need not have been trained in `precision`. It is
+  /// for answers, not for training: its weights may be the file's own pages, read-only.
   static std::unique_ptr<Model> load(const std::filesystem::path& path, Device device = {},
                                      Precision precision = Precision::f32);
   /// The network's tensors, and others of the caller's, with the description as metadata.

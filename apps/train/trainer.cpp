@@ -54,7 +54,7 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
     progress_.line(fmt::format("{:5} {} pairs: {}", split, pairs_of_split(pairs_, split).size(),
                                class_counts(pairs_, split)));
 
-  model_ = std::make_unique<Model>(config_, device, precision);
+  model_ = std::make_unique<Model>(config_, device, precision, !exists(folder_.last()));
   model_->description.split_fingerprint = split_fingerprint(pairs_);
   samples_ = std::make_unique<Samples>(config_.size, model_->front_end(),
                                        static_cast<std::size_t>(config_.cache_mb) << 20);

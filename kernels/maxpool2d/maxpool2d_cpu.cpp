@@ -1,12 +1,39 @@
+#include <type_traits>
+
 #include "kernels/base/parallel.h"
+#include "kernels/base/vec.h"
 #include "kernels/maxpool2d/maxpool2d.h"
 
 namespace duet {
 namespace {
 
 template <class T>
-bool wins(T value, T maximum) {
-  return value > maximum || (value != value && maximum == maximum);
+struct Taps {
+  typedef std::uint8_t type __attribute__((vector_size(lanes<T>)));
+};
+
+/// The maximum of a window, and its tap, in channel c if V is a T, or from c on in as many as a Vec
+/// has lanes. `pixels[t]` is the address of the window's pixel t.
+template <class V, class T>
+DUET_INLINE void pool(const T* const (&pixels)[4], std::int64_t c, T* y, std::uint8_t* tap) {
+  V best{}, where{};
+  DUET_UNROLL
+  for (int t = 0; t < 4; ++t) {
+    V value;
+    std::memcpy(&value, pixels[t] + c, sizeof value);
+    if (t == 0) best = value;
+    // Is it greater, or the first NaN?
+    const auto wins = (value > best) | ((value != value) & (best == best));
+    best = wins ? value : best;
+    where = wins ? V{} + static_cast<T>(t) : where;
+  }
+  std::memcpy(y + c, &best, sizeof best);
+  if constexpr (std::is_same_v<V, T>) {
+    tap[c] = static_cast<std::uint8_t>(where);
+  } else {
+    const auto taps = __builtin_convertvector(where, typename Taps<T>::type);
+    std::memcpy(tap + c, &taps, sizeof taps);
+  }
 }
 
 template <class T>
@@ -17,20 +44,11 @@ void forward(const MaxPool2dParams& p, const T* x, T* y, std::uint8_t* tap) {
     for (std::int64_t j = 0; j < out_w; ++j) {
       const T* top = x + ((n * p.h + 2 * i) * p.w + 2 * j) * channels;
       const T* bottom = top + p.w * channels;
-      T* out = y + (row * out_w + j) * channels;
-      std::uint8_t* where = tap + (row * out_w + j) * channels;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        T best = top[c];
-        std::uint8_t index = 0;
-        const T candidates[3] = {top[channels + c], bottom[c], bottom[channels + c]};
-        for (std::uint8_t t = 0; t < 3; ++t) {
-          const bool better = wins(candidates[t], best);
-          best = better ? candidates[t] : best;
-          index = better ? static_cast<std::uint8_t>(t + 1) : index;
-        }
-        out[c] = best;
-        where[c] = index;
-      }
+      const T* const pixels[4] = {top, top + channels, bottom, bottom + channels};
+      const std::int64_t to = (row * out_w + j) * channels;
+      std::int64_t c = 0;
+      for (; c + lanes<T> <= channels; c += lanes<T>) pool<Vec<T>>(pixels, c, y + to, tap + to);
+      for (; c < channels; ++c) pool<T>(pixels, c, y + to, tap + to);
     }
   });
 }

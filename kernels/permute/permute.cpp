@@ -4,14 +4,14 @@ namespace duet {
 
 extern const PermuteRow permute_cuda;
 #if !DUET_CUDA_PLUGIN
-extern const PermuteRow permute_ref;
+extern const PermuteRow permute_cpu, permute_ref;
 #endif
 
 RowList<PermuteRow>& permute_rows() {
   static RowList<PermuteRow> rows("permute", {
     permute_cuda,
 #if !DUET_CUDA_PLUGIN
-        permute_ref,
+        permute_cpu, permute_ref,
 #endif
   });
   return rows;

@@ -43,10 +43,14 @@ void check_no_device(const Environment& environment, const Words& reason) {
   CHECK_MESSAGE(holds(infer.err, reason), infer.err);
 }
 
-/// What libcudart answers on such a machine, to the plugin beside the programs.
+/// What libcudart answers on such a machine, to the plugin, which is named so that it is opened
+/// where there is no driver too.
 void check_machine(const char* answers, const Words& reason) {
   if (!*DUET_TEST_CUDART) return skip("the CUDA plugin is not built");
-  check_no_device({{"LD_PRELOAD", DUET_TEST_CUDART}, {"DUET_TEST_CUDA", answers}}, reason);
+  check_no_device({{"LD_PRELOAD", DUET_TEST_CUDART},
+                   {"DUET_TEST_CUDA", answers},
+                   {"DUET_CUDA_PLUGIN", DUET_TEST_PLUGIN}},
+                  reason);
 }
 
 }  // namespace

@@ -402,6 +402,38 @@ TEST_CASE("module: a state loads into another network, in another precision too"
   CHECK(b.parameters()[0].tensor.requires_grad());
 }
 
+TEST_CASE("module: a state that is shared is not copied, but for what lies otherwise in memory") {
+  RandomState random;
+  Build build{.random = random};
+  const Sample a(build);
+  const auto state = a.state();
+  Build bare{.random = random, .draw_weights = false};
+  Sample b(bare);
+  CHECK(bare.weights_drawn == 0);
+  b.share_state(state, "a");
+  const auto shared = b.state();
+  REQUIRE(shared.size() == state.size());
+  for (const auto& [name, tensor] : state) {
+    const auto values = tensor.span<float>(), others = shared.at(name).span<float>();
+    CHECK(std::equal(values.begin(), values.end(), others.begin(), others.end()));
+  }
+  for (const Parameter& p : b.parameters()) {
+    CHECK((p.tensor.view().data == state.at(p.name).view().data) == !p.conv_kernel);
+    CHECK(p.tensor.requires_grad());
+  }
+  CHECK_FALSE(state.at("out.bias").requires_grad());
+
+  // Another type, and another device, take copies.
+  for (const Device device : {Device{}, Device{DeviceType::simt, 0}}) {
+    Build wide{.dtype = DType::f64, .device = device, .random = random, .draw_weights = false};
+    const Sample c(wide);
+    c.share_state(state, "a");
+    for (const auto& [name, tensor] : c.state())
+      for (std::int64_t i = 0; i < tensor.numel(); ++i)
+        CHECK(tensor.span<double>()[i] == state.at(name).span<float>()[i]);
+  }
+}
+
 TEST_CASE("module: states that do not fit are DataErrors that name file and tensor") {
   RandomState random;
   Build build{.random = random};

@@ -87,7 +87,7 @@ TEST_CASE("safetensors: the layout is the format's") {
   const std::string bytes = read_text(folder / "a");
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);
-  CHECK(length % 8 == 0);  // the tensors' bytes stay aligned
+  CHECK((8 + length) % 64 == 0);  // the tensors' bytes stay aligned
   REQUIRE(bytes.size() == 8 + length + 8);
   CHECK(bytes.substr(8 + length) == std::string("\0\0\x80\x3f\0\0\0\x40", 8));
   std::string expected =
@@ -215,6 +215,50 @@ TEST_CASE("safetensors: what is no header at all") {
                        DataError);
   CHECK_THROWS_WITH_AS(read_safetensors(folder.path()), doctest::Contains("is not a file"),
                        DataError);
+}
+
+TEST_CASE("safetensors: tensors that were read outlive all but themselves") {
+  const TemporaryFolder folder;
+  const auto path = folder / "m";
+  std::vector<float> values(100'000);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const auto count = static_cast<std::int64_t>(values.size());
+  write_safetensors(path, {{"x", Tensor::from(values, {count})}}, {});
+  const Tensor copy = read_safetensors(path).at("x").clone();
+  Tensor view = read_safetensors(path).at("x");
+  // The file takes another's place, as a training writes it, and goes.
+  write_safetensors(path, {{"x", Tensor::zeros({count})}}, {});
+  std::filesystem::remove(path);
+  for (const Tensor& tensor : {view.alias({10, count / 10}).detach(), copy})
+    CHECK(std::equal(values.begin(), values.end(), tensor.data<float>()));
+  view = Tensor();
+}
+
+TEST_CASE("safetensors: a tensor is a view of the file where its elements are aligned") {
+  const TemporaryFolder folder;
+  const auto path = folder / "m";
+  write_safetensors(path, some_tensors(), {});
+  const Safetensors file = read_safetensors(path);
+  const auto address = [&](const char* name) {
+    return reinterpret_cast<std::uintptr_t>(file.at(name).view().data);
+  };
+  // a.steps 4 bytes, b.weight 24, bytes 3, c behind them at byte 31.
+  CHECK(address("a.steps") % 64 == 0);
+  CHECK(address("b.weight") == address("a.steps") + 4);
+  CHECK(address("bytes") == address("a.steps") + 28);
+  CHECK(address("c") % sizeof(double) == 0);
+  // A header of any length, as others write it.
+  for (std::size_t blanks = 0; blanks < 8; ++blanks) {
+    const std::string bytes =
+        file_of("{" + metadata + R"(,"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]})" + "}" +
+                    std::string(blanks, ' '),
+                std::string("\0\0\x80\x3f\0\0\0\x40", 8));
+    write_text(path, bytes);
+    const Tensor a = read_safetensors(path).at("a");
+    CHECK(reinterpret_cast<std::uintptr_t>(a.view().data) % sizeof(float) == 0);
+    CHECK(a.span<float>()[0] == 1);
+    CHECK(a.span<float>()[1] == 2);
+  }
 }
 
 TEST_CASE("safetensors: text that is not UTF-8 does not keep a model from being saved") {

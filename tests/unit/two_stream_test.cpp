@@ -173,6 +173,114 @@ TEST_CASE("two_stream: in evaluation a pair's logits do not depend on its neighb
   }
 }
 
+TEST_CASE("two_stream: frozen, it gives the same logits without batch norm") {
+  std::vector<TwoStreamOptions> all;
+  for (const bool batch_norm : {true, false})
+    for (const std::int64_t size : {16, 32, 48}) {
+      for (const std::string& fusion : fusion_names()) {
+        all.push_back(small_options());
+        all.back().fusion = fusion;
+      }
+      for (const Streams streams : {Streams::face, Streams::voice}) {
+        all.push_back(small_options());
+        all.back().streams = streams;
+      }
+      for (TwoStreamOptions& options : std::span(all).last(fusion_names().size() + 2)) {
+        options.size = size;
+        options.stream.widths = {8, 12, 16, 20};
+        options.head = {32, 24, 16};
+        options.voice_channels = size == 48 ? 3 : 1;
+        options.stream.batch_norm = batch_norm;
+        options.stream.dropout = 0.3;
+      }
+    }
+  const NoGradScope no_grad;
+  for (const TwoStreamOptions& options : all)
+    for (const DType dtype : {DType::f64, DType::f32})
+      for (const Device device : {Device{}, Device{DeviceType::simt, 0}}) {
+        // The emulator takes its time: one network with batch norm and one without.
+        if (device != Device{} && (options.size != 16 || options.fusion != "concat")) continue;
+        CAPTURE(options.fusion);
+        CAPTURE(options.size);
+        CAPTURE(static_cast<int>(options.streams));
+        CAPTURE(to_string(dtype));
+        CAPTURE(to_string(device.type));
+        RandomState random;
+        Build build{.dtype = dtype, .device = device, .random = random};
+        TwoStream network(build, options);
+        // Every parameter and statistic away from where it starts; variances stay positive.
+        RandomSequence numbers(5, 6);
+        auto state = network.state();
+        for (auto& [name, tensor] : state) {
+          Tensor moved = tensor.to(DType::f64).clone();
+          for (double& v : moved.span<double>())
+            v = tensor.shape().rank() > 1 || name.ends_with("running_var")
+                    ? v * numbers.uniform(0.5, 1.5)
+                    : v + 0.2 * numbers.normal();
+          tensor = moved.to(dtype);
+        }
+        network.load_state(state, "test");
+        Tensor face = Tensor::empty({3, options.size, options.size, 3}, DType::f64),
+               voice = Tensor::empty({3, options.size, options.size, options.voice_channels},
+                                     DType::f64);
+        for (const Tensor& x : {face, voice})
+          for (double& v : x.span<double>()) v = numbers.normal();
+        face = face.to(dtype).to(device), voice = voice.to(dtype).to(device);
+        const auto answer = [&] {
+          return network.forward(face, voice).to(Device{}).to(DType::f64);
+        };
+        network.set_mode(Mode::evaluation);
+        const Tensor before = answer();
+        network.freeze();
+        const Tensor after = answer();
+        // From input to logits some 12 layers of at most 200 additions each, rounded in another
+        // place.
+        double largest = 0;
+        for (const double logit : before.span<double>())
+          largest = std::max(largest, std::abs(logit));
+        const double bound = largest * (dtype == DType::f64 ? 1e-12 : 12 * 200 * 0x1p-24);
+        for (std::int64_t i = 0; i < before.numel(); ++i)
+          CHECK(std::abs(before.span<double>()[i] - after.span<double>()[i]) < bound);
+        CHECK(std::abs(before.span<double>()[0] - before.span<double>()[3]) > 1e-6 * largest);
+        // Nothing of the norms is left, and every convolution has a bias instead.
+        CHECK(network.buffers().empty());
+        std::size_t norms = 0, convolutions = 0, biases = 0;
+        for (const Parameter& p : network.parameters()) {
+          norms += p.name.find(".norm") != std::string::npos;
+          convolutions += p.name.find("conv") != std::string::npos && p.name.ends_with("weight");
+          biases += p.name.find("conv") != std::string::npos && p.name.ends_with("bias");
+        }
+        CHECK(norms == 0);
+        CHECK(convolutions == (options.streams == Streams::both ? 16 : 8));
+        CHECK(biases == convolutions);
+        network.freeze();  // once is enough
+        const Tensor again = answer();
+        for (std::int64_t i = 0; i < after.numel(); ++i)
+          CHECK(again.span<double>()[i] == after.span<double>()[i]);
+      }
+}
+
+TEST_CASE("two_stream: frozen in bf16, batch norm stays, and so does every bit of the answer") {
+  const Device simt{DeviceType::simt, 0};
+  RandomState random;
+  Build build{.device = simt, .random = random, .precision = Precision::bf16};
+  TwoStreamOptions options = small_options();
+  options.size = 16;
+  options.stream.widths = {8, 8, 16, 16};
+  options.head = {16, 8};
+  TwoStream network(build, options);
+  network.set_mode(Mode::evaluation);
+  const Tensor face = Tensor::full({2, 16, 16, 3}, 0.25, DType::f32, simt),
+               voice = Tensor::full({2, 16, 16, 1}, 0.5, DType::f32, simt);
+  const NoGradScope no_grad;
+  const Tensor before = network.forward(face, voice).to(Device{});
+  network.freeze();
+  const Tensor after = network.forward(face, voice).to(Device{});
+  CHECK_FALSE(network.buffers().empty());
+  for (std::int64_t i = 0; i < before.numel(); ++i)
+    CHECK(before.span<float>()[i] == after.span<float>()[i]);
+}
+
 TEST_CASE("two_stream: a non-finite weight is found in the forward pass, with its place") {
   RandomState random;
   Build build{.random = random};
