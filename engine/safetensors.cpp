@@ -7,8 +7,7 @@
 
 #include "engine/atomic_file.h"
 #include "engine/mapped_file.h"
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "engine/xxhash.h"
 
 namespace duet {
 namespace {

@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "engine/xxhash.h"
 
 namespace duet {
 namespace {

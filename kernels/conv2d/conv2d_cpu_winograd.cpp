@@ -103,7 +103,11 @@ void transform_tile(const T* image, const Tiling& tiling, Tiling::Position at,
     };
     if (c + lanes<T> <= channels)
       winograd::in_two_dimensions<T, Side, winograd::points, transform>(
-          [&](int i, int j) __attribute__((always_inline)) { return load(pixels[i][j] + c); },
+          [&](int i, int j) __attribute__((always_inline)) {
+            if (j >= Side - winograd::outputs)
+              __builtin_prefetch(pixels[i][j] + winograd::outputs * channels + c);
+            return load(pixels[i][j] + c);
+          },
           store_plane);
     else
       winograd::in_two_dimensions<T, Side, winograd::points, transform>(
@@ -173,7 +177,9 @@ void transform_result(const T* m, std::int64_t plane, const Tiling& tiling, Tili
       winograd::in_two_dimensions<T, winograd::points, winograd::outputs,
                                   winograd::transform_output<T>>(
           product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
-            store(out + (i * tiling.w + j) * channels + c, result(v));
+            T* at = out + (i * tiling.w + j) * channels + c;
+            __builtin_prefetch(at + winograd::outputs * channels, 1);
+            store(at, result(v));
           });
     else
       winograd::in_two_dimensions<T, winograd::points, winograd::outputs,
@@ -263,11 +269,13 @@ void multiply_images(Exec& exec, const Images<T>& x, const T* u, const T* bias, 
   // multiplied. Many: all tiles of a round are transformed first, into memory that the chunks
   // share, so that they can be cut by output channels too.
   const bool own_tiles = x.channels <= 128;
-  const std::int64_t block = own_tiles ? (x.channels <= 64 ? 48 : 24) : 72;
+  const std::int64_t block = own_tiles ? 24 : 72;
   const std::int64_t block_groups =
       std::min<std::int64_t>(out_groups, (own_tiles ? 64 : 128) / group<T>);
   const std::int64_t round =
-      own_tiles ? block : round_up(std::min(tiles, round_size / (in_groups * group<T>)), block);
+      own_tiles
+          ? block
+          : round_up(std::min(tiles, round_size / (in_groups * group<T>)), block);
   const Planes<T> v_planes(own_tiles ? block : std::min(round, tiles), x.channels);
   const Planes<T> m_planes(block, block_groups * group<T>);
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/base/vec.h"
 
@@ -36,6 +37,8 @@ struct RowPointers {
   const T* rows[tile_rows];
   DUET_INLINE T operator()(int row, std::int64_t k) const { return rows[row][k]; }
 };
+
+struct Nothing {};
 
 template <class T, int Rows = tile_rows>
 struct Tile {
@@ -77,11 +80,13 @@ struct Tile {
     for (int r = 0; r < Rows; ++r) sum[r][0] = f(sum[r][0]), sum[r][1] = f(sum[r][1]);
   }
 
-  /// sum[r][j] += Σ_k a(r, k) · b[k][j], b packed: tile_cols elements for each k.
-  template <class A>
-  DUET_INLINE void multiply_add(A a, const T* b, std::int64_t k_count) {
+  /// sum[r][j] += Σ_k a(r, k) · b[k][j], b packed: tile_cols elements for each k. `ahead(k)` is the
+  /// address of something that will be needed later, a cache line for each k.
+  template <class A, class Ahead = Nothing>
+  DUET_INLINE void multiply_add(A a, const T* b, std::int64_t k_count, Ahead ahead = {}) {
     Tile t = *this;
     for (std::int64_t k = 0; k < k_count; ++k, b += tile_cols<T>) {
+      if constexpr (!std::is_same_v<Ahead, Nothing>) __builtin_prefetch(ahead(k), 0, 2);
       const Vec<T> b0 = load(b), b1 = load(b + lanes<T>);
       DUET_UNROLL
       for (int r = 0; r < Rows; ++r) {

@@ -7,10 +7,11 @@ extern const LinearRow linear_cublas;
 #endif
 extern const LinearRow linear_cuda_tensor_core, linear_cuda;
 #if !DUET_CUDA_PLUGIN
+extern const LinearRow linear_cpu;
 #if DUET_HAVE_ONEDNN
 extern const LinearRow linear_onednn;
 #endif
-extern const LinearRow linear_cpu, linear_ref;
+extern const LinearRow linear_ref;
 #endif
 
 RowList<LinearRow>& linear_rows() {
@@ -20,10 +21,11 @@ RowList<LinearRow>& linear_rows() {
 #endif
         linear_cuda_tensor_core, linear_cuda,
 #if !DUET_CUDA_PLUGIN
+        linear_cpu,
 #if DUET_HAVE_ONEDNN
         linear_onednn,
 #endif
-        linear_cpu, linear_ref,
+        linear_ref,
 #endif
   });
   return rows;

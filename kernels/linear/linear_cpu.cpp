@@ -18,108 +18,276 @@ using gemm::Tile;
 using gemm::tile_cols;
 using gemm::tile_rows;
 
+/// Pairwise, as a tree.
 template <class T>
-DUET_INLINE T sum_of_lanes(Vec<T> v) {
-  T sum = 0;
-  for (int i = 0; i < lanes<T>; ++i) sum += v[i];
-  return sum;
+DUET_INLINE T sum_of_lanes(const T* lanes_at) {
+  T sum[lanes<T>];
+  std::copy_n(lanes_at, lanes<T>, sum);
+  for (int half = lanes<T> / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) sum[i] += sum[i + half];
+  return sum[0];
 }
 
-/// y[r][c] += Σ_k x[r][k] · weight[c][k] for Rows × 4 pairs of rows that are both contiguous in k:
-/// a vector of partial sums for each pair, so that neither operand needs packing.
-template <int Rows, class T>
-DUET_INLINE void add_dot_products(const T* const* x, const T* const* weight, std::int64_t k_count,
-                                  T* const* y, int rows, int cols) {
-  Vec<T> sum[Rows][4] = {};
-  std::int64_t k = 0;
-  for (; k + lanes<T> <= k_count; k += lanes<T>) {
-    Vec<T> w[4];
+/// Rows × columns of results whose sums stay in registers: 24 vectors of the 32 that AVX-512 has,
+/// or 12 of 16.
+constexpr int dot_rows = tile_rows / 2, dot_cols = 4;
+
+/// sum[r][c] (+)= Σ_k x[r][k] · weight[c][k] for rows that are both contiguous in k: a vector of
+/// partial sums for each pair, so that neither operand needs packing. `k_count` is a multiple of
+/// the lanes. `sum_at(r, c)` is where a pair's vector lies, `ahead[c]` what will be read next.
+template <int Rows, class T, class SumAt>
+DUET_INLINE void add_products(const T* const* x, const T* const* weight, std::int64_t k_count,
+                              const T* const* ahead, bool add, SumAt&& sum_at) {
+  Vec<T> sum[Rows][dot_cols];
+  DUET_UNROLL
+  for (int r = 0; r < Rows; ++r) {
     DUET_UNROLL
-    for (int c = 0; c < 4; ++c) w[c] = load(weight[c] + k);
+    for (int c = 0; c < dot_cols; ++c) sum[r][c] = add ? load(sum_at(r, c)) : Vec<T>{};
+  }
+  for (std::int64_t k = 0; k < k_count; k += lanes<T>) {
+    Vec<T> w[dot_cols];
+    DUET_UNROLL
+    for (int c = 0; c < dot_cols; ++c) {
+      w[c] = load(weight[c] + k);
+      if (ahead) __builtin_prefetch(ahead[c] + k, 0, 2);
+    }
     DUET_UNROLL
     for (int r = 0; r < Rows; ++r) {
       const Vec<T> v = load(x[r] + k);
       DUET_UNROLL
-      for (int c = 0; c < 4; ++c) sum[r][c] += v * w[c];
+      for (int c = 0; c < dot_cols; ++c) sum[r][c] += v * w[c];
     }
   }
-  for (int r = 0; r < rows; ++r)
-    for (int c = 0; c < cols; ++c) {
-      T total = sum_of_lanes<T>(sum[r][c]);
-      for (std::int64_t rest = k; rest < k_count; ++rest) total += x[r][rest] * weight[c][rest];
-      y[r][c] += total;
-    }
+  DUET_UNROLL
+  for (int r = 0; r < Rows; ++r) {
+    DUET_UNROLL
+    for (int c = 0; c < dot_cols; ++c) store(sum_at(r, c), sum[r][c]);
+  }
 }
 
+/// Calls `f` with how many of `rows` rows to take at once, as a type: the most that the registers
+/// hold, or what wastes least of a rest.
+template <int most, class F>
+DUET_INLINE void with_rows(std::int64_t rows, F&& f) {
+  if (rows > 2 * most / 3)
+    f(std::integral_constant<int, most>());
+  else if (rows > most / 3)
+    f(std::integral_constant<int, 2 * most / 3>());
+  else
+    f(std::integral_constant<int, most / 3>());
+}
+
+/// A matrix whose rows start in different sets of the caches, however wide it is.
 template <class T>
-void forward(const LinearParams& p, const T* x, const T* weight, const T* bias, T* y) {
-  constexpr std::int64_t k_block = 1024;  // 16 KiB of weights (float) meet the whole batch
-  const std::int64_t chunk_outputs = p.out_features >= 1024 ? 32 : 8;
-  parallel_for(p.out_features, chunk_outputs, [&](std::int64_t begin, std::int64_t end) {
+struct SpreadRows {
+  const T* data;
+  std::int64_t pitch;
+
+  /// A copy of `rows` × `columns` elements; a single row is left where it is.
+  SpreadRows(Exec& exec, const T* from, std::int64_t rows, std::int64_t columns)
+      : data(from), pitch(columns) {
+    if (rows == 1) return;
+    constexpr std::int64_t line = 64 / sizeof(T);
+    pitch = round_up(columns, line) + line;
+    T* copy = exec.workspace.allocate_array<T>(rows * pitch);
+    parallel_for(rows, 4, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r)
+        std::copy_n(from + r * columns, columns, copy + r * pitch);
+    });
+    data = copy;
+  }
+};
+
+/// For few rows: the weights are read as they lie, from end to end.
+template <class T>
+void forward_few_rows(Exec& exec, const LinearParams& p, const T* x, const T* weight, const T* bias,
+                      T* y) {
+  // What a few rows read again stays in the L1 cache: 16 KiB of weights.
+  const std::int64_t k_block = p.n <= dot_rows / 3 ? p.in_features : 4096 / sizeof(T);
+  const std::int64_t chunk =
+      std::clamp<std::int64_t>(round_up(p.out_features / 64, dot_cols), 8, 64);
+  const std::int64_t chunks = divide_up(p.out_features, chunk);
+  const std::int64_t whole = p.in_features / lanes<T> * lanes<T>;
+  const SpreadRows<T> spread(exec, x, p.n, p.in_features);
+  const std::int64_t rows_padded = p.n + dot_rows, pitch = round_up(chunk, dot_cols) * lanes<T>;
+  ChunkScratch<T> scratch(exec.workspace, rows_padded * pitch, chunks);
+  parallel_for(p.out_features, chunk, [&](std::int64_t begin, std::int64_t end) {
+    const auto lease = scratch.take();
+    T* sums = lease.get();
+    if (whole == 0) std::fill_n(sums, rows_padded * pitch, T(0));
+    for (std::int64_t k = 0; k < whole; k += k_block) {
+      const std::int64_t k_count = std::min(k_block, whole - k);
+      for (std::int64_t o = begin; o < end; o += dot_cols) {
+        const T *w[dot_cols], *ahead[dot_cols];
+        const bool last = o + dot_cols >= end;
+        for (int c = 0; c < dot_cols; ++c) {
+          w[c] = weight + std::min(o + c, end - 1) * p.in_features + k;
+          ahead[c] = last ? weight + std::min(begin + c, end - 1) * p.in_features + k + k_count
+                          : w[c] + dot_cols * p.in_features;
+        }
+        for (std::int64_t n = 0; n < p.n;)
+          with_rows<dot_rows>(p.n - n, [&](auto rows) {
+            const T* from[rows];
+            for (int r = 0; r < rows; ++r)
+              from[r] = spread.data + std::min(n + r, p.n - 1) * spread.pitch + k;
+            add_products<rows>(
+                from, w, k_count, n == 0 ? ahead : nullptr, k > 0,
+                [&](int r, int c) { return sums + (n + r) * pitch + (o - begin + c) * lanes<T>; });
+            n += rows;
+          });
+      }
+    }
     for (std::int64_t n = 0; n < p.n; ++n)
-      for (std::int64_t o = begin; o < end; ++o) y[n * p.out_features + o] = bias ? bias[o] : T(0);
+      for (std::int64_t o = begin; o < end; ++o) {
+        T total = sum_of_lanes(sums + n * pitch + (o - begin) * lanes<T>);
+        for (std::int64_t k = whole; k < p.in_features; ++k)
+          total += x[n * p.in_features + k] * weight[o * p.in_features + k];
+        if (bias) total += bias[o];
+        y[n * p.out_features + o] = p.relu ? rectified(total) : total;
+      }
+  });
+}
+
+/// For a batch that fills vectors: yᵀ = weight · xᵀ in tiles, with rows of outputs and columns of
+/// samples.
+///
+/// Rows of a matrix whose width is a power of two fall into the same few sets of a cache, so no
+/// more than a tile's are used at a time: copied to where they do not, while the next tile's are
+/// on their way.
+template <class T>
+void forward_batch(Exec& exec, const LinearParams& p, const T* x, const T* weight, const T* bias,
+                   T* y) {
+  constexpr std::int64_t line = 64 / sizeof(T), part = 64, k_block = part * line;
+  constexpr std::int64_t pitch = k_block + line, chunk = 8 * tile_rows;
+  const std::int64_t panel_count = divide_up(p.n, tile_cols<T>),
+                     columns = panel_count * tile_cols<T>;
+  const std::int64_t panel = p.in_features * tile_cols<T>;
+  T* panels = exec.workspace.allocate_array<T>(panel_count * panel);
+  parallel_for(p.in_features, 4 * part, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t j = 0; j < panel_count; ++j)
+      gemm::pack_transposed(x + begin, p.in_features, j * tile_cols<T>, p.n, end - begin,
+                            panels + j * panel + begin * tile_cols<T>);
+  });
+  ChunkScratch<T> scratch(exec.workspace, tile_rows * pitch + chunk * columns,
+                          divide_up(p.out_features, chunk));
+  parallel_for(p.out_features, chunk, [&](std::int64_t begin, std::int64_t end) {
+    const auto lease = scratch.take();
+    T *rows = lease.get(), *sums = rows + tile_rows * pitch;
+    gemm::RowPointers<T> a;
     for (std::int64_t k = 0; k < p.in_features; k += k_block) {
       const std::int64_t k_count = std::min(k_block, p.in_features - k);
-      for (std::int64_t o = begin; o < end; o += 4) {
-        const int cols = static_cast<int>(std::min<std::int64_t>(4, end - o));
-        const T* w[4];
-        for (int c = 0; c < 4; ++c) w[c] = weight + (o + std::min(c, cols - 1)) * p.in_features + k;
-        for (std::int64_t n = 0; n < p.n; n += 3) {
-          const int rows = static_cast<int>(std::min<std::int64_t>(3, p.n - n));
-          const T* from[3];
-          T* to[3];
-          for (int r = 0; r < 3; ++r) {
-            from[r] = x + (n + std::min(r, rows - 1)) * p.in_features + k;
-            to[r] = y + (n + std::min(r, rows - 1)) * p.out_features + o;
+      for (std::int64_t o = begin; o < end; o += tile_rows) {
+        const auto row_count = std::min<std::int64_t>(tile_rows, end - o);
+        for (std::int64_t r = 0; r < row_count; ++r)
+          std::copy_n(weight + (o + r) * p.in_features + k, k_count, rows + r * pitch);
+        const bool last = o + tile_rows >= end;
+        const T* next =
+            weight + (last ? begin : o + tile_rows) * p.in_features + k + (last ? k_block : 0);
+        for (std::int64_t done = 0; done < k_count; done += part) {
+          const std::int64_t count = std::min(part, k_count - done);
+          // A row of the next tile in each part of this one's sums.
+          const T* next_row = next + std::min(done / part, row_count - 1) * p.in_features;
+          for (std::int64_t r = 0; r < tile_rows; ++r)
+            a.rows[r] = rows + std::min(r, row_count - 1) * pitch + done;
+          for (std::int64_t j = 0; j < panel_count; ++j) {
+            const auto at = [&](int r) {
+              return sums + (o - begin + r) * columns + j * tile_cols<T>;
+            };
+            Tile<T> tile;
+            if (k + done == 0)
+              tile.clear();
+            else
+              tile.load_from(at);
+            tile.multiply_add(a, panels + j * panel + (k + done) * tile_cols<T>, count,
+                              [=](std::int64_t i) { return next_row + i * line; });
+            tile.store_to(at);
           }
-          if (rows == 1)
-            add_dot_products<1>(from, w, k_count, to, rows, cols);
-          else
-            add_dot_products<3>(from, w, k_count, to, rows, cols);
         }
       }
     }
-    if (p.relu)
-      for (std::int64_t n = 0; n < p.n; ++n)
-        for (std::int64_t o = begin; o < end; ++o)
-          y[n * p.out_features + o] = rectified(y[n * p.out_features + o]);
+    for (std::int64_t n = 0; n < p.n; ++n)
+      for (std::int64_t o = begin; o < end; ++o) {
+        T total = p.in_features > 0 ? sums[(o - begin) * columns + n] : T(0);
+        if (bias) total += bias[o];
+        y[n * p.out_features + o] = p.relu ? rectified(total) : total;
+      }
   });
 }
 
 template <class T>
+void forward(Exec& exec, const LinearParams& p, const T* x, const T* weight, const T* bias, T* y) {
+  if (p.n < tile_cols<T> / 2)
+    forward_few_rows(exec, p, x, weight, bias, y);
+  else
+    forward_batch(exec, p, x, weight, bias, y);
+}
+
+template <class T>
 void backward_data(Exec& exec, const LinearParams& p, const T* grad_y, const T* weight, T* grad_x) {
-  // A block of weights, packed, stays in the L2 cache: 128 KiB in float. Its rows are read 2 KiB at
-  // a time where the matrix is wide enough to give every core columns of its own.
-  constexpr std::int64_t k_block = 64;
-  const std::int64_t chunk_columns =
-      std::clamp<std::int64_t>(round_up(p.in_features / 16, tile_cols<T>), 4 * tile_cols<T>, 512);
+  // Two blocks of packed weights stay in the L2 cache, 256 KiB each in float: while one is
+  // multiplied, tile by tile, the other is filled, a few rows at a time, and the rows after those
+  // are on their way.
+  constexpr std::int64_t k_block = 128, row_lines = 32, line = 64 / sizeof(T);
+  const std::int64_t chunk_columns = std::clamp<std::int64_t>(
+      round_up(p.in_features / 16, tile_cols<T>), 4 * tile_cols<T>, row_lines * line);
   const std::int64_t chunks = divide_up(p.in_features, chunk_columns);
-  ChunkScratch<T> panels(exec.workspace, k_block * chunk_columns, chunks);
+  const std::int64_t panel = k_block * tile_cols<T> + 64 / sizeof(T);  // in different cache sets
+  const std::int64_t block = chunk_columns / tile_cols<T> * panel;
+  const SpreadRows<T> spread(exec, grad_y, p.n, p.out_features);
+  ChunkScratch<T> scratch(exec.workspace, 2 * block + round_up(p.n, tile_rows) * chunk_columns,
+                          chunks);
   parallel_for(p.in_features, chunk_columns, [&](std::int64_t begin, std::int64_t end) {
-    const auto lease = panels.take();
-    for (std::int64_t k = 0; k < p.out_features; k += k_block) {
-      const std::int64_t k_count = std::min(k_block, p.out_features - k);
-      T* panel = lease.get();
-      for (std::int64_t i = begin; i < end; i += tile_cols<T>, panel += k_count * tile_cols<T>)
-        gemm::pack(weight + k * p.in_features, p.in_features, i, p.in_features, k_count, panel);
-      for (std::int64_t n = 0; n < p.n; n += tile_rows) {
-        const int rows = static_cast<int>(std::min<std::int64_t>(tile_rows, p.n - n));
-        gemm::RowPointers<T> a;
-        for (int r = 0; r < tile_rows; ++r)
-          a.rows[r] = grad_y + (n + std::min(r, rows - 1)) * p.out_features + k;
-        panel = lease.get();
-        for (std::int64_t i = begin; i < end; i += tile_cols<T>, panel += k_count * tile_cols<T>) {
-          Place<T> place(grad_x + n * p.in_features + i, p.in_features, rows,
-                         static_cast<int>(std::min<std::int64_t>(tile_cols<T>, end - i)));
-          Tile<T> tile;
-          if (k == 0)
-            tile.clear();
-          else
-            place.load_to(tile);
-          tile.multiply_add(a, panel, k_count);
-          place.store_from(tile);
-        }
+    const auto lease = scratch.take();
+    T *current = lease.get(), *next = current + block, *sums = next + block;
+    const std::int64_t columns = end - begin;
+    // Packs rows `first` to `last` of the block that begins at row k.
+    const auto pack = [&](T* to, std::int64_t k, std::int64_t first, std::int64_t last) {
+      for (std::int64_t r = first; r < last; ++r) {
+        const T* row = weight + (k + r) * p.in_features + begin;
+        T* place = to + r * tile_cols<T>;
+        std::int64_t i = 0;
+        for (; i + tile_cols<T> <= columns; i += tile_cols<T>, place += panel)
+          store(place, load(row + i)), store(place + lanes<T>, load(row + i + lanes<T>));
+        if (i < columns)
+          std::fill(std::copy(row + i, row + columns, place), place + tile_cols<T>, T(0));
       }
+    };
+    pack(current, 0, 0, std::min(k_block, p.out_features));
+    for (std::int64_t k = 0; k < p.out_features; k += k_block, std::swap(current, next)) {
+      const std::int64_t k_count = std::min(k_block, p.out_features - k);
+      const std::int64_t next_count = std::min(k_block, p.out_features - k - k_count);
+      const std::int64_t tiles = divide_up(p.n, tile_rows) * divide_up(columns, tile_cols<T>);
+      std::int64_t tiles_done = 0;
+      for (std::int64_t n = 0; n < p.n;)
+        with_rows<tile_rows>(p.n - n, [&](auto rows) {
+          gemm::RowPointers<T> a;
+          for (int r = 0; r < rows; ++r)
+            a.rows[r] = spread.data + std::min(n + r, p.n - 1) * spread.pitch + k;
+          for (std::int64_t i = 0; i < columns; i += tile_cols<T>, ++tiles_done) {
+            const auto rows_by = [&](std::int64_t count) { return next_count * count / tiles; };
+            pack(next, k + k_count, rows_by(tiles_done), rows_by(tiles_done + 1));
+            const T* ahead =
+                weight + (k + k_count + rows_by(tiles_done + 1)) * p.in_features + begin;
+            const auto at = [&](int r) { return sums + (n + r) * chunk_columns + i; };
+            Tile<T, rows> tile;
+            if (k == 0)
+              tile.clear();
+            else
+              tile.load_from(at);
+            tile.multiply_add(a, current + i / tile_cols<T> * panel, k_count, [=](std::int64_t j) {
+              return ahead + j / row_lines * p.in_features + j % row_lines * line;
+            });
+            tile.store_to(at);
+          }
+          n += rows;
+        });
+    }
+    for (std::int64_t n = 0; n < p.n; ++n) {
+      T* to = grad_x + n * p.in_features + begin;
+      if (p.out_features > 0)
+        std::copy_n(sums + n * chunk_columns, columns, to);
+      else
+        std::fill_n(to, columns, T(0));
     }
   });
 }
@@ -173,10 +341,10 @@ void backward_weights(Exec& exec, const LinearParams& p, const T* x, const T* gr
 extern const LinearRow linear_cpu = {
     {"cpu", RowKind::handwritten, DeviceType::cpu},
     [](const LinearParams&, DType dtype) { return any_floating(dtype); },
-    [](Exec&, const LinearParams& p, ConstView x, ConstView weight, ConstView bias, View y) {
+    [](Exec& exec, const LinearParams& p, ConstView x, ConstView weight, ConstView bias, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(p, x.as<T>(), weight.as<T>(), bias ? bias.as<T>() : nullptr, y.as<T>());
+        forward<T>(exec, p, x.as<T>(), weight.as<T>(), bias ? bias.as<T>() : nullptr, y.as<T>());
       });
     },
     [](Exec& exec, const LinearParams& p, ConstView grad_y, ConstView weight, View grad_x) {

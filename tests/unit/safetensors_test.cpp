@@ -5,8 +5,7 @@
 
 #include "tests/temporary_folder.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "engine/xxhash.h"
 
 using namespace duet;
 
