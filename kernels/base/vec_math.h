@@ -10,19 +10,20 @@
 
 namespace duet {
 
-/// The first `count` lanes, zeros behind them; all lanes where `count` is no less.
+/// The first `count` lanes, zeros behind them; all lanes where `count` is no less, none where it is
+/// negative.
 template <class T>
 DUET_INLINE Vec<T> load(const T* p, std::int64_t count) {
   if (count >= lanes<T>) return load(p);
   Vec<T> v{};
-  std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
+  if (count > 0) std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
   return v;
 }
 
 template <class T>
 DUET_INLINE void store(T* p, Vec<T> v, std::int64_t count) {
   if (count >= lanes<T>) return store(p, v);
-  std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
+  if (count > 0) std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
 }
 
 /// The greater of two numbers; `a` where one is not a number.

@@ -99,6 +99,18 @@ struct Tile {
   }
 };
 
+/// Calls `f` with how many of `rows` rows to take at once, as a type: the most that a tile has, or
+/// what wastes least of a rest.
+template <int most = tile_rows, class F>
+void with_rows(std::int64_t rows, F&& f) {
+  if (rows > 2 * most / 3)
+    f(std::integral_constant<int, most>());
+  else if (rows > most / 3)
+    f(std::integral_constant<int, 2 * most / 3>());
+  else
+    f(std::integral_constant<int, most / 3>());
+}
+
 /// Where a tile lies in the result. At the border only `rows` × `cols` of its elements exist: there
 /// it works on a copy, which is copied back at the end.
 template <class T>

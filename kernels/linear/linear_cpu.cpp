@@ -65,18 +65,6 @@ DUET_INLINE void add_products(const T* const* x, const T* const* weight, std::in
   }
 }
 
-/// Calls `f` with how many of `rows` rows to take at once, as a type: the most that the registers
-/// hold, or what wastes least of a rest.
-template <int most, class F>
-DUET_INLINE void with_rows(std::int64_t rows, F&& f) {
-  if (rows > 2 * most / 3)
-    f(std::integral_constant<int, most>());
-  else if (rows > most / 3)
-    f(std::integral_constant<int, 2 * most / 3>());
-  else
-    f(std::integral_constant<int, most / 3>());
-}
-
 /// A matrix whose rows start in different sets of the caches, however wide it is.
 template <class T>
 struct SpreadRows {
@@ -126,7 +114,7 @@ void forward_few_rows(Exec& exec, const LinearParams& p, const T* x, const T* we
                           : w[c] + dot_cols * p.in_features;
         }
         for (std::int64_t n = 0; n < p.n;)
-          with_rows<dot_rows>(p.n - n, [&](auto rows) {
+          gemm::with_rows<dot_rows>(p.n - n, [&](auto rows) {
             const T* from[rows];
             for (int r = 0; r < rows; ++r)
               from[r] = spread.data + std::min(n + r, p.n - 1) * spread.pitch + k;
@@ -259,7 +247,7 @@ void backward_data(Exec& exec, const LinearParams& p, const T* grad_y, const T* 
       const std::int64_t tiles = divide_up(p.n, tile_rows) * divide_up(columns, tile_cols<T>);
       std::int64_t tiles_done = 0;
       for (std::int64_t n = 0; n < p.n;)
-        with_rows<tile_rows>(p.n - n, [&](auto rows) {
+        gemm::with_rows(p.n - n, [&](auto rows) {
           gemm::RowPointers<T> a;
           for (int r = 0; r < rows; ++r)
             a.rows[r] = spread.data + std::min(n + r, p.n - 1) * spread.pitch + k;

@@ -1,0 +1,179 @@
+#pragma once
+/// What the directions of Winograd's convolution on the CPU have in common: images, transformed
+/// tile by tile (winograd.h has the algebra).
+///
+/// Transformed images lie as [product][group of channels][tile][channel in the group], where a
+/// group is as wide as a tile of gemm/tile.h. That one layout serves the micro-kernel as rows of A
+/// (forward: the sum runs over channels) and as panels of B (backward_weights: it runs over tiles),
+/// so nothing is packed.
+///
+/// How the work is cut depends on the sizes alone: the result does not depend on the number of
+/// threads.
+
+#include "kernels/base/scratch.h"
+#include "kernels/base/vec_math.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/winograd.h"
+#include "kernels/gemm/tile.h"
+#include "kernels/relu/relu.h"
+
+namespace duet::winograd {
+
+using gemm::divide_up;
+using gemm::round_up;
+using gemm::Tile;
+using gemm::tile_rows;
+
+/// Channels of a group.
+template <class T>
+inline constexpr int group = gemm::tile_cols<T>;
+
+/// Planes of transformed images start 64 bytes apart from a multiple of their size, lest the 36
+/// stores of a transform fall into one cache set.
+template <class T>
+inline constexpr std::int64_t plane_gap = 64 / sizeof(T);
+
+/// Tiles × channels that are transformed at once where all threads share them: 18 MiB in float, to
+/// stay in the last cache.
+inline constexpr std::int64_t round_size = 1 << 17;
+
+/// `n` images of h × w pixels, cut into tiles of 4 × 4 that may reach over the lower and right
+/// edge.
+struct Tiling {
+  std::int64_t n, h, w;
+  std::int64_t rows() const { return divide_up(h, outputs); }
+  std::int64_t cols() const { return divide_up(w, outputs); }
+  std::int64_t count() const { return n * rows() * cols(); }
+
+  struct Position {
+    std::int64_t n, y, x;  // of the tile's first pixel
+  };
+  Position at(std::int64_t tile) const {
+    return {tile / (rows() * cols()), tile / cols() % rows() * outputs, tile % cols() * outputs};
+  }
+};
+
+/// Transformed tiles in memory: element (product, channel, tile) is at
+///   product · plane + (channel / group) · group_pitch + tile · group + channel % group.
+template <class T>
+struct Planes {
+  Planes(std::int64_t tiles, std::int64_t channels)
+      : tiles_padded(round_up(tiles, tile_rows)),
+        groups(divide_up(channels, group<T>)),
+        group_pitch(tiles_padded * group<T>),
+        plane(groups * group_pitch + plane_gap<T>) {}
+  std::int64_t tiles_padded, groups, group_pitch, plane;
+  std::int64_t size() const { return plane * products; }
+};
+
+/// Transforms one tile of Side × Side pixels whose first is (y, x) of an image; what lies outside
+/// the image is zero. `to` is the tile's place in group 0 of plane 0.
+template <class T, int Side, void (*transform)(const Vec<T>*, Vec<T>*)>
+void transform_tile(const T* image, const Tiling& tiling, Tiling::Position at,
+                    std::int64_t channels, const T* zeros, const Planes<T>& planes, T* to) {
+  const T* pixels[Side][Side];
+  for (int i = 0; i < Side; ++i)
+    for (int j = 0; j < Side; ++j) {
+      const std::int64_t y = at.y + i, x = at.x + j;
+      const bool inside = y >= 0 && y < tiling.h && x >= 0 && x < tiling.w;
+      pixels[i][j] = inside ? image + ((at.n * tiling.h + y) * tiling.w + x) * channels : zeros;
+    }
+  const std::int64_t padded = planes.groups * group<T>;
+  for (std::int64_t c = 0; c < padded; c += lanes<T>) {
+    T* place = to + c / group<T> * planes.group_pitch + c % group<T>;
+    const auto store_plane = [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
+      store(place + (i * points + j) * planes.plane, v);
+    };
+    if (c + lanes<T> <= channels)
+      in_two_dimensions<T, Side, points, transform>(
+          [&](int i, int j) __attribute__((always_inline)) {
+            if (j >= Side - outputs) __builtin_prefetch(pixels[i][j] + outputs * channels + c);
+            return load(pixels[i][j] + c);
+          },
+          store_plane);
+    else
+      in_two_dimensions<T, Side, points, transform>(
+          [&](int i, int j)
+              __attribute__((always_inline)) { return load(pixels[i][j] + c, channels - c); },
+          store_plane);
+  }
+}
+
+/// Images (N, H, W, channels) that are read tile by tile.
+template <class T>
+struct Images {
+  const T* data;
+  Tiling tiling;
+  std::int64_t channels;
+  const T* zeros;  // `channels` of them
+};
+
+template <class T>
+Images<T> images(Exec& exec, const T* data, const Tiling& tiling, std::int64_t channels) {
+  T* zeros = exec.workspace.allocate_array<T>(channels);
+  std::fill_n(zeros, channels, T(0));
+  return {data, tiling, channels, zeros};
+}
+
+/// Bᵀ d B of tiles first … first + count - 1 into places `place`, place + 1 and so on.
+template <class T>
+void transform_inputs(const Images<T>& x, std::int64_t first, std::int64_t count,
+                      const Planes<T>& planes, T* v, std::int64_t place) {
+  for (std::int64_t t = 0; t < count; ++t) {
+    Tiling::Position at = x.tiling.at(first + t);
+    at.y -= 1, at.x -= 1;  // the padding
+    transform_tile<T, points, transform_input<T>>(x.data, x.tiling, at, x.channels, x.zeros, planes,
+                                                  v + (place + t) * group<T>);
+  }
+}
+
+/// A ȳ Aᵀ of tiles first … first + count - 1.
+template <class T>
+void transform_gradients(const Images<T>& y, std::int64_t first, std::int64_t count,
+                         const Planes<T>& planes, T* z, std::int64_t place) {
+  for (std::int64_t t = 0; t < count; ++t)
+    transform_tile<T, outputs, transform_gradient<T>>(y.data, y.tiling, y.tiling.at(first + t),
+                                                      y.channels, y.zeros, planes,
+                                                      z + (place + t) * group<T>);
+}
+
+/// Aᵀ m A of the tile whose products stand at `m` (one group of plane 0), plus bias, rectified if
+/// `relu`, to `channels` channels of the image from channel `first` on.
+template <class T>
+void transform_result(const T* m, std::int64_t plane, const Tiling& tiling, Tiling::Position at,
+                      const T* bias, bool relu, std::int64_t first, std::int64_t channels,
+                      T* image) {
+  const auto rows = std::min<std::int64_t>(outputs, tiling.h - at.y);
+  const auto cols = std::min<std::int64_t>(outputs, tiling.w - at.x);
+  T* out = image + ((at.n * tiling.h + at.y) * tiling.w + at.x) * channels + first;
+  for (std::int64_t c = 0; c < std::min<std::int64_t>(group<T>, channels - first); c += lanes<T>) {
+    const Vec<T> b = load(bias + first + c);
+    const std::int64_t left = channels - first - c;
+    const auto product = [&](int i, int j) __attribute__((always_inline)) {
+      return load(m + (i * points + j) * plane + c);
+    };
+    const auto result = [&](Vec<T> v) __attribute__((always_inline)) {
+      return relu ? rectified(v + b) : v + b;
+    };
+    if (rows == outputs && cols == outputs && left >= lanes<T>)
+      in_two_dimensions<T, points, outputs, transform_output<T>>(
+          product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
+            T* at = out + (i * tiling.w + j) * channels + c;
+            __builtin_prefetch(at + outputs * channels, 1);
+            store(at, result(v));
+          });
+    else
+      in_two_dimensions<T, points, outputs, transform_output<T>>(
+          product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
+            if (i < rows && j < cols)
+              store(out + (i * tiling.w + j) * channels + c, result(v), left);
+          });
+  }
+}
+
+/// grad_y, x → grad_weight (O, 3, 3, I).
+template <class T>
+void backward_weights(Exec& exec, const Conv2dParams& c, const T* x, const T* grad_y,
+                      T* grad_weight);
+
+}  // namespace duet::winograd
