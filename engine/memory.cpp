@@ -13,13 +13,18 @@ namespace {
 
 using Idle = std::map<std::size_t, std::vector<void*>>;
 
-/// An idle block of that capacity; null where there is none.
-void* pop(Idle& idle, std::size_t capacity) {
-  const auto found = idle.find(capacity);
-  if (found == idle.end() || found->second.empty()) return nullptr;
-  void* block = found->second.back();
-  found->second.pop_back();
-  return block;
+/// The least idle block of at least that capacity, which then becomes the block's, but none that is
+/// more than a half too large; null where there is none.
+void* pop(Idle& idle, std::size_t& capacity) {
+  for (auto found = idle.lower_bound(capacity);
+       found != idle.end() && found->first <= capacity + capacity / 2; ++found) {
+    if (found->second.empty()) continue;
+    void* block = found->second.back();
+    found->second.pop_back();
+    capacity = found->first;
+    return block;
+  }
+  return nullptr;
 }
 
 /// Sizes are rounded up so that neighbours share blocks: to 64 bytes when small, then to an eighth
@@ -36,7 +41,8 @@ class Pool {
  public:
   explicit Pool(Device device) : device_(device), api_(device_api(device.type)) {}
 
-  void* take(std::size_t capacity) {
+  /// A block of at least `capacity` bytes, which becomes what it has.
+  void* take(std::size_t& capacity) {
     const std::scoped_lock lock(mutex_);
     void* block = open_ ? pop(open_->idle_, capacity) : nullptr;
     if (!block) block = pop(idle_, capacity);
@@ -124,8 +130,9 @@ Pool& pool_of(Device device) {
 }  // namespace
 
 std::shared_ptr<Storage> Storage::allocate(std::size_t bytes, Device device) {
-  const std::size_t capacity = round_up(bytes);
-  return std::shared_ptr<Storage>(new Storage(pool_of(device).take(capacity), capacity, device));
+  std::size_t capacity = round_up(bytes);
+  void* block = pool_of(device).take(capacity);
+  return std::shared_ptr<Storage>(new Storage(block, capacity, device));
 }
 
 std::shared_ptr<Storage> Storage::borrow(void* data, std::shared_ptr<const void> owner) {

@@ -115,7 +115,7 @@ void backward_weights(Exec& exec, const Conv2dParams& c, const T* x_data, const 
     constexpr std::int64_t block = 60;
     const Units<T> whole{out_groups, in_groups, std::max(out_groups, in_groups)};
     const std::int64_t wanted =
-        std::clamp<std::int64_t>((std::int64_t{4} << 20) / whole.size(), 4, 16);
+        std::clamp<std::int64_t>((std::int64_t{5} << 20) / whole.size(), 4, 16);
     const std::int64_t share = round_up(divide_up(tiles, wanted), block);
     const std::int64_t shares = divide_up(tiles, share);
     const Planes<T> v_planes(block, c.in_channels), z_planes(block, c.out_channels);

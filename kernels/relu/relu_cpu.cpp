@@ -25,7 +25,11 @@ extern const ReluRow relu_cpu = {
         parallel_for(
             p.count, grain,
             [out = y.as<T>(), gy = grad_y.as<T>(), gx = grad_x.as<T>()](auto begin, auto end) {
-              for (std::int64_t i = begin; i < end; ++i) gx[i] = out[i] > 0 ? gy[i] : T(0);
+              // Read whether it passes or not: a choice between values vectorises.
+              for (std::int64_t i = begin; i < end; ++i) {
+                const T gradient = gy[i];
+                gx[i] = out[i] > 0 ? gradient : T(0);
+              }
             });
       });
     },
