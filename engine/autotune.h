@@ -26,7 +26,7 @@ std::size_t fastest(std::size_t count, const std::function<double(std::size_t)>&
 /// must have occurred before: nothing can be measured then. One at a time.
 ///
 /// The file has a line of JSON for each call:
-///   {"op":"linear","params":"(32,128) * (64,128)","dtype":"f32","device":"cpu","row":"onednn"}
+///   {"op":"linear","params":"(32,128) * (64,128)T","dtype":"f32","device":"cpu","row":"onednn"}
 class Autotune {
  public:
   /// Takes up the choices of the file, where there is one. DataError, naming path and line, where a

@@ -304,29 +304,29 @@ TEST_CASE("autotune: a training that is taken up again keeps its rows, to the sa
 TEST_CASE("autotune: what is in the file is checked when it is asked for, and only then") {
   const TemporaryFolder folder;
   const Words options = {"--epochs", "1", "--device", "cpu"};
-  const std::string wrong = R"({"op":"conv2d","params":"()",
-                    "dtype" : "f32", "device" : "cpu", "row" : "fastest"
-})" "\n";
+  const json choice = {
+      {"op", "conv2d"}, {"params", "()"}, {"dtype", "f32"}, {"device", "cpu"}, {"row", "fastest"}};
+  const std::string wrong = choice.dump() + "\n";
   for (const char* run : {"tuned", "untuned"}) write_text(folder / run / "autotune.jsonl", wrong);
-const Ended refused = train_mm(begin(folder / "tuned", options + Words{"--autotune"}));
-CHECK(refused.status == 3);
-CHECK(holds(refused.err, {(folder / "tuned" / "autotune.jsonl").string() + ", line 1: ",
-                          "conv2d has no row 'fastest'"}));
-CHECK(!fs::exists(folder / "tuned" / "config.toml"));
+  const Ended refused = train_mm(begin(folder / "tuned", options + Words{"--autotune"}));
+  CHECK(refused.status == 3);
+  CHECK(holds(refused.err, {(folder / "tuned" / "autotune.jsonl").string() + ", line 1: ",
+                            "conv2d has no row 'fastest'"}));
+  CHECK(!fs::exists(folder / "tuned" / "config.toml"));
 
-// Without --autotune a run neither reads nor writes one, and no rows are kept.
-finish(begin(folder / "untuned", options));
-CHECK(read_text(folder / "untuned" / "autotune.jsonl") == wrong);
-const fs::path plain = folder / "plain";
-finish(begin(plain, options));
-CHECK(!fs::exists(plain / "autotune.jsonl"));
-CHECK(!read_safetensors(plain / "last.safetensors").metadata.contains("duet.autotune"));
-check_same(folder / "untuned", plain);
+  // Without --autotune a run neither reads nor writes one, and no rows are kept.
+  finish(begin(folder / "untuned", options));
+  CHECK(read_text(folder / "untuned" / "autotune.jsonl") == wrong);
+  const fs::path plain = folder / "plain";
+  finish(begin(plain, options));
+  CHECK(!fs::exists(plain / "autotune.jsonl"));
+  CHECK(!read_safetensors(plain / "last.safetensors").metadata.contains("duet.autotune"));
+  check_same(folder / "untuned", plain);
 
-// A forced row is not measured, nor are rows that nobody could take instead.
-const Words forced = {"--autotune", "--impl", "ref"};
-finish(begin(folder / "ref", options + forced));
-finish(begin(folder / "order", options + Words{"--impl", "ref"}));
-CHECK(!fs::exists(folder / "ref" / "autotune.jsonl"));
-check_same(folder / "ref", folder / "order");
+  // A forced row is not measured, nor are rows that nobody could take instead.
+  const Words forced = {"--autotune", "--impl", "ref"};
+  finish(begin(folder / "ref", options + forced));
+  finish(begin(folder / "order", options + Words{"--impl", "ref"}));
+  CHECK(!fs::exists(folder / "ref" / "autotune.jsonl"));
+  check_same(folder / "ref", folder / "order");
 }

@@ -6,8 +6,7 @@
 
 #include "engine/autograd.h"
 #include "engine/autotune.h"
-#include "engine/ops/conv2d.h"
-#include "engine/random.h"
+#include "engine/graph.h"
 #include "kernels/linear/linear.h"
 #include "kernels/softmax/softmax.h"
 #include "tests/op_cases.h"
@@ -223,45 +222,58 @@ TEST_CASE("autotune: a call is measured once, and its choice is kept in a file")
   }
 }
 
+TEST_CASE("autotune: a call that occurred before can be captured for a graph") {
+  const OpCase c = convolution();
+  const TemporaryFolder folder;
+  for (const Device device : accelerators()) {
+    const Autotune tuning(folder / to_string(device.type));
+    const std::vector<Tensor> inputs = draw_inputs(c, DType::f32, device);
+    const Tensor expected = c.run(inputs).to(Device{});
+    CHECK(tuning.measured() == 1);
+    Tensor y;
+    Graph graph(device, [&] { y = c.run(inputs); });
+    graph.launch();
+    CHECK(tuning.measured() == 1);
+    CHECK(same_bits(y.to(Device{}), expected));
+  }
+}
+
 TEST_CASE("autotune: a file's line that cannot be right is named") {
   const TemporaryFolder folder;
   const std::filesystem::path file = folder / "autotune.jsonl";
   const auto line = [](const char* op, const char* device, const char* row) {
     return fmt::format(
-        R"({{"op":"{}","params":"(1)","dtype":"f32","device":"{}","row":"{}"
-  }
-})"
-        "\n",
+        "{{\"op\":\"{}\",\"params\":\"(1)\",\"dtype\":\"f32\",\"device\":\"{}\",\"row\":\"{}\"}}\n",
         op, device, row);
-}
-;
-const std::string good = line("linear", "cpu", "ref");
-const auto message = [&](const std::string& bad) {
-  write_text(file, good + bad);
-  return message_of<DataError>([&] { const Autotune tuning(file); });
-};
-const auto names = [&](const std::string& bad, const std::string& reason) {
-  const std::string text = message(bad);
-  CHECK_MESSAGE(text.find(file.string() + ", line 2: ") == 0, text);
-  CHECK_MESSAGE(text.find(reason) != std::string::npos, text);
-};
-CHECK(message("") == "");
-names(line("linaer", "cpu", "ref"), "no op is called 'linaer'");
-names(line("linear", "cpu", "onednnn"), "linear has no row 'onednnn' on cpu; its rows there are ");
-names(line("linear", "simt", "ref"), "linear has no row 'ref' on simt");
-names(line("linear", "npu", "ref"), "linear has no row 'ref' on npu");
-names("{\"op\":\"linear\"}\n", "params");
-names("linear ref\n", "syntax error");
-names("\n", "syntax error");
-CHECK(!Autotune::active());
-// A run that had a CUDA device may go on without.
-if (!has_cuda_device()) CHECK(message(line("linear", "cuda", "cublas")) == "");
+  };
+  const std::string good = line("linear", "cpu", "ref");
+  const auto message = [&](const std::string& bad) {
+    write_text(file, good + bad);
+    return message_of<DataError>([&] { const Autotune tuning(file); });
+  };
+  const auto names = [&](const std::string& bad, const std::string& reason) {
+    const std::string text = message(bad);
+    CHECK_MESSAGE(text.find(file.string() + ", line 2: ") == 0, text);
+    CHECK_MESSAGE(text.find(reason) != std::string::npos, text);
+  };
+  CHECK(message("") == "");
+  names(line("linaer", "cpu", "ref"), "no op is called 'linaer'");
+  names(line("linear", "cpu", "onednnn"),
+        "linear has no row 'onednnn' on cpu; its rows there are ");
+  names(line("linear", "simt", "ref"), "linear has no row 'ref' on simt");
+  names(line("linear", "npu", "ref"), "linear has no row 'ref' on npu");
+  names("{\"op\":\"linear\"}\n", "params");
+  names("linear ref\n", "syntax error");
+  names("\n", "syntax error");
+  CHECK(!Autotune::active());
+  // A run that had a CUDA device may go on without.
+  if (!has_cuda_device()) CHECK(message(line("linear", "cuda", "cublas")) == "");
 
-// What is taken from elsewhere is stronger, and written.
-write_text(file, good);
-Autotune tuning(file);
-tuning.take(line("linear", "cpu", "cpu") + line("relu", "cpu", "ref"), "a checkpoint");
-CHECK(read_text(file) == line("linear", "cpu", "cpu") + line("relu", "cpu", "ref"));
-CHECK_THROWS_WITH_AS(tuning.take(line("linear", "cpu", "none"), "a checkpoint"),
-                     doctest::Contains("a checkpoint, line 1: "), DataError);
+  // What is taken from elsewhere is stronger, and written.
+  write_text(file, good);
+  Autotune tuning(file);
+  tuning.take(line("linear", "cpu", "cpu") + line("relu", "cpu", "ref"), "a checkpoint");
+  CHECK(read_text(file) == line("linear", "cpu", "cpu") + line("relu", "cpu", "ref"));
+  CHECK_THROWS_WITH_AS(tuning.take(line("linear", "cpu", "none"), "a checkpoint"),
+                       doctest::Contains("a checkpoint, line 1: "), DataError);
 }
