@@ -61,6 +61,10 @@ DeviceChoice device_of(const Config& config) {
         "--cuda-graph: the CPU has no kernels to launch, so there is nothing to capture{}; "
         "--no-cuda-graph trains on it",
         choice.note.empty() ? "" : fmt::format(" ({})", choice.note));
+  if (config.autotune && choice.device.type == DeviceType::simt)
+    fail<UsageError>(
+        "--autotune: how long the emulator takes says nothing about a device; choose rows for it "
+        "by --impl");
   return choice;
 }
 

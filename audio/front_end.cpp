@@ -33,9 +33,13 @@ Tensor log_mel(const FrontEnd& front_end, const Tensor& waves) {
   params.top_db = front_end.top_db;
   check(params);
   const Tensor y = Tensor::empty(params.y_shape(), waves.dtype(), waves.device());
-  const SpectrogramRow& row = select_row(spectrogram_rows(), params, waves);
-  OpExec exec(row, waves.device());
-  row.forward(exec, params, waves, y);
+  const auto transform = [&] {
+    const SpectrogramRow& row = select_row(spectrogram_rows(), params, waves);
+    OpExec exec(row, waves.device());
+    row.forward(exec, params, waves, y);
+  };
+  const RepeatScope repeat(transform);
+  transform();
   return y;
 }
 

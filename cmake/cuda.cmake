@@ -96,7 +96,7 @@ if(NOT cudnn_target)
   list(FILTER host EXCLUDE REGEX "/cudnn[a-z_]*.cpp$")
 endif()
 list(APPEND host "${PROJECT_SOURCE_DIR}/kernels/base/environment.cpp" "${PROJECT_SOURCE_DIR}/kernels/base/parallel.cpp"
-     "${PROJECT_SOURCE_DIR}/kernels/base/rows.cpp")
+     "${PROJECT_SOURCE_DIR}/kernels/base/kept_rows.cpp" "${PROJECT_SOURCE_DIR}/kernels/base/rows.cpp")
 set(rows ${kernels})
 foreach(library ${duet_cuda_libraries})
   file(GLOB of_library CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*/*_${library}*.cpp")

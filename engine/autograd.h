@@ -18,7 +18,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "engine/tensor.h"
+#include "engine/repeat.h"
 
 namespace duet {
 
@@ -134,7 +134,8 @@ void collect(std::vector<Tensor>&, const T&) {}
 
 }  // namespace autograd
 
-/// Runs a Function's forward, and records its backward when an argument needs a gradient.
+/// Runs a Function's forward, and records its backward when an argument needs a gradient. Meanwhile
+/// a RepeatScope runs both again, y standing in for its own gradient.
 template <class F, class... Args>
 Tensor apply(const Args&... args) {
   std::vector<Tensor> inputs;
@@ -148,6 +149,15 @@ Tensor apply(const Args&... args) {
   Tensor result;
   {
     const NoGradScope inside;
+    CopiedArguments<Args...> copies(args...);
+    const auto again = [&] {
+      Context scratch;
+      scratch.needs_grad_ = context.needs_grad_;
+      const Tensor y = std::apply(
+          [&](const Args&... copied) { return F::forward(scratch, copied...); }, copies.get());
+      if (any) F::backward(scratch, y);
+    };
+    const RepeatScope repeat(again);
     result = F::forward(context, args...);
   }
   autograd::check_finite(F::name, result);

@@ -17,6 +17,8 @@ struct RunFolder {
   std::filesystem::path model() const { return path / "model.safetensors"; }
   std::filesystem::path last() const { return path / "last.safetensors"; }
   std::filesystem::path evaluation() const { return path / "evaluation.json"; }
+  /// The rows that were chosen by measuring.
+  std::filesystem::path autotune() const { return path / "autotune.jsonl"; }
   std::filesystem::path demo() const { return path / "demo"; }
   /// The model of one epoch, where past ones are kept.
   std::filesystem::path epoch_model(std::int64_t epoch) const {

@@ -47,6 +47,7 @@ void request_stop() { stop_requested = true; }
 Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress& progress)
     : config_(config), folder_(std::move(folder)), progress_(progress) {
   const Precision precision = precision_of(config_, device);
+  if (config_.autotune) autotune_.emplace(folder_.autotune());
   pairs_ = run_pairs(config_, folder_, progress_);
   if (config_.pairing == "per-epoch" && config_.stream == "both")
     training_voices_ = run_training_voices(config_, folder_);
@@ -106,6 +107,7 @@ void Trainer::resume() {
     state_.metrics = j.at("metrics").get<std::vector<std::string>>();
     model_->random().masks_drawn = j.at("masks_drawn");
     adam_->set_steps(j.at("adam_steps"));
+    if (autotune_) autotune_->take(file.metadata.at("duet.autotune"), folder_.last().string());
   } catch (const std::exception& e) {
     fail<DataError>("{}: its training state is malformed ({})", folder_.last().string(), e.what());
   }
@@ -133,7 +135,9 @@ void Trainer::save_checkpoint() {
                   {"metrics", state_.metrics},
                   {"masks_drawn", model_->random().masks_drawn},
                   {"adam_steps", adam_->steps()}};
-  model_->save(folder_.last(), std::move(tensors), {{"duet.training", j.dump()}});
+  std::map<std::string, std::string> metadata = {{"duet.training", j.dump()}};
+  if (autotune_) metadata["duet.autotune"] = autotune_->text();
+  model_->save(folder_.last(), std::move(tensors), std::move(metadata));
 }
 
 BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
@@ -333,6 +337,10 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
       clock_text(seconds)));
   if (state_.epoch == 1) {
     progress_.line("rows: " + used_rows());
+    if (autotune_)
+      progress_.line(fmt::format("autotune: measured {} calls in {:.1f} s, choices are in {}",
+                                 autotune_->measured(), autotune_->seconds(),
+                                 folder_.autotune().string()));
     const MemoryStatistics memory = memory_statistics(model_->device());
     progress_.line(fmt::format("memory on {}: at most {} MiB in use, {} MiB taken from the system",
                                to_string(model_->device().type), memory.peak >> 20,

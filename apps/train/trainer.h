@@ -2,6 +2,7 @@
 /// The training of one run, from its folder: begun or resumed, to the same bits.
 
 #include <memory>
+#include <optional>
 
 #include "apps/cli/config.h"
 #include "apps/data/pairs.h"
@@ -10,6 +11,7 @@
 #include "apps/train/evaluate.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/train_step.h"
+#include "engine/autotune.h"
 
 namespace duet {
 
@@ -18,8 +20,8 @@ void request_stop();
 
 class Trainer {
  public:
-  /// The run's config.toml must be there; pairs are made unless pairs.csv is there, and training
-  /// goes on from last.safetensors if that is there.
+  /// The run's config.toml must be there; pairs are made unless pairs.csv is there, training goes
+  /// on from last.safetensors if that is there, and autotuning from autotune.jsonl.
   Trainer(const Config& config, Device device, RunFolder folder, Progress& progress);
 
   enum class Outcome { finished, interrupted };
@@ -64,6 +66,7 @@ class Trainer {
   Config config_;
   RunFolder folder_;
   Progress& progress_;
+  std::optional<Autotune> autotune_;
   std::vector<Pair> pairs_;
   std::vector<Item> training_voices_;  ///< for pairing anew each epoch; else empty
   std::unique_ptr<Model> model_;

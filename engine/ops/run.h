@@ -2,6 +2,7 @@
 /// How an op calls the row that fits.
 
 #include "engine/autograd.h"
+#include "engine/autotune.h"
 #include "kernels/base/rows.h"
 
 namespace duet {
@@ -10,6 +11,7 @@ namespace duet {
 template <class Row>
 const Row& select_row(const RowList<Row>& rows, const typename Row::Params& params,
                       const Tensor& x) {
+  autotune(rows, params, x);
   return rows.select(params, x.dtype(), x.device().type);
 }
 

@@ -22,6 +22,11 @@ std::mutex& table_mutex() {
 Impl process_impl;
 thread_local std::optional<Impl> thread_impl;
 
+struct Trial {
+  std::string op, row;
+};
+thread_local std::optional<Trial> trial;
+
 const Impl& current_impl() { return thread_impl ? *thread_impl : process_impl; }
 
 std::vector<std::string> row_names(const RowTable& table) {
@@ -96,6 +101,12 @@ ImplScope::ImplScope(std::string_view text) : outer_(current_impl()) {
 
 ImplScope::~ImplScope() { thread_impl = std::move(outer_); }
 
+TrialScope::TrialScope(std::string op, std::string row) {
+  trial = Trial{std::move(op), std::move(row)};
+}
+
+TrialScope::~TrialScope() { trial.reset(); }
+
 RowTable::RowTable(std::string op) : op_(std::move(op)) {
   const std::scoped_lock lock(table_mutex());
   tables().push_back(this);
@@ -124,6 +135,19 @@ std::vector<std::string> RowTable::used() const {
   return names;
 }
 
+std::vector<std::string> RowTable::contenders_among(const std::vector<std::size_t>& fitting) const {
+  const Impl& impl = current_impl();
+  if (trial || impl.forced.contains(op_)) return {};
+  std::vector<std::string> preferred, faster, all;
+  for (const std::size_t i : fitting) {
+    const RowInfo& row = info(i);
+    if (row.kind == impl.preferred) preferred.push_back(row.name);
+    if (row.kind != RowKind::ref) faster.push_back(row.name);
+    all.push_back(row.name);
+  }
+  return !preferred.empty() ? preferred : !faster.empty() ? faster : all;
+}
+
 std::size_t RowTable::choose_erased(DeviceType device, DType dtype, const void* context,
                                     Support (*verdict)(const void*, std::size_t),
                                     std::string (*describe)(const void*)) const {
@@ -133,10 +157,10 @@ std::size_t RowTable::choose_erased(DeviceType device, DType dtype, const void* 
       return Support::no(fmt::format("runs on {}", to_string(info(i).device)));
     return verdict(context, i);
   };
-  const auto call = [&] {
-    return fmt::format("{} {} {} on {}", op_, describe(context), to_string(dtype),
-                       to_string(device));
+  const auto kept_call = [&] {
+    return KeptCall{op_, describe(context), to_string(dtype), to_string(device)};
   };
+  const auto call = [&] { return to_string(kept_call()); };
   const auto all_answers = [&] {
     std::string lines;
     for (std::size_t i = 0; i < size(); ++i) {
@@ -146,15 +170,47 @@ std::size_t RowTable::choose_erased(DeviceType device, DType dtype, const void* 
     return lines;
   };
 
+  /// The row of that name, if it fits.
+  const auto fitting = [&](const std::string& name) {
+    std::optional<std::size_t> found;
+    for (std::size_t i = 0; i < size() && !found; ++i)
+      if (name == info(i).name && answer(i)) found = i;
+    return found;
+  };
+
+  /// The name of the row that is kept for the call and of the kind that is preferred, where there
+  /// is such a preference and a row of that kind fits.
+  const auto kept_row = [&]() -> std::string {
+    const KeptRows* kept = KeptRows::active();
+    const std::string name = kept ? kept->row_of(kept_call()) : "";
+    if (name.empty() || !impl.preferred) return name;
+    std::vector<std::size_t> fits;
+    for (std::size_t i = 0; i < size(); ++i)
+      if (answer(i)) fits.push_back(i);
+    const std::vector<std::string> allowed = contenders_among(fits);
+    return std::find(allowed.begin(), allowed.end(), name) == allowed.end() ? "" : name;
+  };
+
+  if (trial && trial->op == op_) {
+    if (const auto row = fitting(trial->row)) return *row;
+    fail("[{}] row '{}' was to be tried but cannot run {}{}", op_, trial->row, call(),
+         all_answers());
+  }
+
   std::optional<std::size_t> choice;
   std::string why, refused;
   if (const auto forced = impl.forced.find(op_); forced != impl.forced.end()) {
-    for (std::size_t i = 0; i < size() && !choice; ++i)
-      if (forced->second == info(i).name && answer(i)) choice = i;
+    choice = fitting(forced->second);
     if (!choice)
       fail<UsageError>("[impl] row '{}' was forced but cannot run {}{}", forced->second, call(),
                        all_answers());
     why = "forced";
+  } else if (const std::string kept = kept_row(); !kept.empty()) {
+    choice = fitting(kept);
+    if (!choice)
+      fail<DataError>("[autotune] row '{}' is kept for {} but cannot run it{}", kept, call(),
+                      all_answers());
+    why = "kept";
   } else {
     std::optional<std::size_t> first;
     for (std::size_t i = 0; i < size() && !choice; ++i) {

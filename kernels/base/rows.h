@@ -1,7 +1,7 @@
 #pragma once
 /// Rows: the implementations of an op, in one ordered list. The first row on the tensor's device
 /// that supports the call is taken, unless a choice is forced (`ImplScope`, `set_impl`; on the
-/// command line `--impl conv2d=onednn,batchnorm=ref`).
+/// command line `--impl conv2d=onednn,batchnorm=ref`) or kept for the call (`KeptRows`).
 
 #include <map>
 #include <memory>
@@ -13,6 +13,7 @@
 
 #include "kernels/base/device.h"
 #include "kernels/base/dtype.h"
+#include "kernels/base/kept_rows.h"
 
 namespace duet {
 
@@ -75,6 +76,16 @@ class ImplScope {
   Impl outer_;
 };
 
+/// While it lives, this thread runs the calls of one op by one of its rows, as a trial: neither
+/// `RowTable::used` nor DUET_VERBOSE hears of it. One inside another is not meant.
+class TrialScope {
+ public:
+  TrialScope(std::string op, std::string row);
+  ~TrialScope();
+  TrialScope(const TrialScope&) = delete;
+  TrialScope& operator=(const TrialScope&) = delete;
+};
+
 /// The part of a row list that does not know the row's type.
 class RowTable {
  public:
@@ -103,6 +114,8 @@ class RowTable {
   /// Index of the row to run, where `verdict(i)` is row i's answer.
   template <class Verdict, class Describe>
   std::size_t choose(DType dtype, DeviceType device, Verdict&& verdict, Describe&& describe) const;
+  /// Of rows that fit, by index, the names of those among which a measurement may choose.
+  std::vector<std::string> contenders_among(const std::vector<std::size_t>& fitting) const;
 
  private:
   std::size_t choose_erased(DeviceType device, DType dtype, const void* context,
@@ -141,6 +154,16 @@ class RowList final : public RowTable {
   const Row& select(const Params& params, DType dtype, DeviceType device) const {
     const auto verdict = [&](std::size_t i) { return rows_[i].supports(params, dtype); };
     return rows_[choose(dtype, device, verdict, [&] { return describe(params); })];
+  }
+
+  /// The rows among which a measurement may choose for a call, in list order: those that fit, of
+  /// the preferred kind where there are any, `ref` only where there is nothing else. None where the
+  /// choice is forced, and during a trial.
+  std::vector<std::string> contenders(const Params& params, DType dtype, DeviceType device) const {
+    std::vector<std::size_t> fitting;
+    for (std::size_t i = 0; i < rows_.size(); ++i)
+      if (rows_[i].device == device && rows_[i].supports(params, dtype)) fitting.push_back(i);
+    return contenders_among(fitting);
   }
 
  private:

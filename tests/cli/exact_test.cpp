@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/safetensors.h"
+#include "kernels/base/rows.h"
 #include "tests/cli/tiny_run.h"
 
 using namespace duet;
@@ -247,4 +248,85 @@ TEST_CASE("graph: a training has the bits of one without, also when it is taken 
   REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
   CHECK(holds(ended.out, {"device", "ms/step", "memory on simt"}));
   check_same(eager, graph);
+}
+
+TEST_CASE("autotune: a training that is taken up again keeps its rows, to the same bits") {
+  // Sixteen channels, which more than one row takes in every build.
+  const Words options =
+      random_options + Words{"--autotune", "--widths", "16,16,16,16", "--device", "cpu"};
+  const TemporaryFolder folder;
+  const fs::path killed = folder / "killed", straight = folder / "straight";
+  {
+    Process process(DUET_TRAIN_MM,
+                    begin(killed, options + endless + Words{"--checkpoint-every", "1"}));
+    wait_for_step(process, killed, 3);
+    process.signal(SIGKILL);
+    CHECK(process.wait().status == -SIGKILL);
+  }
+  const std::string checkpoint =
+      read_safetensors(killed / "last.safetensors").metadata.at("duet.autotune");
+  const Words kept = lines_of(checkpoint);
+  REQUIRE(!kept.empty());
+  for (const std::string& line : kept) {
+    const json j = json::parse(line);
+    const RowTable& table = RowTable::find(j.at("op").get<std::string>());
+    bool listed = false;
+    for (std::size_t i = 0; i < table.size(); ++i)
+      listed = listed || (table.info(i).name == j.at("row") && j.at("device") == "cpu" &&
+                          table.info(i).device == DeviceType::cpu);
+    CHECK_MESSAGE(listed, line);
+  }
+  CHECK(holds(read_text(killed / "autotune.jsonl"), kept));
+
+  // The checkpoint has the choices, too, and is the stronger: here each has become another.
+  std::string other;
+  for (std::string line : kept) {
+    json j = json::parse(line);
+    j["row"] = "ref";
+    other += j.dump() + "\n";
+  }
+  write_text(killed / "autotune.jsonl", other);
+  const Words end = epochs(place_of(killed).epoch + 1);
+  const Ended resumed = train_mm(resume(killed, end + Words{"--checkpoint-every", "0"}));
+  REQUIRE_MESSAGE(resumed.status == 0, to_string(resumed));
+  CHECK(holds(read_text(killed / "autotune.jsonl"), kept));
+
+  // A run that begins with all of them measures nothing.
+  fs::create_directories(straight);
+  fs::copy_file(killed / "autotune.jsonl", straight / "autotune.jsonl");
+  const Ended begun = train_mm(begin(straight, options + end));
+  REQUIRE_MESSAGE(begun.status == 0, to_string(begun));
+  CHECK(holds(begun.out, {"autotune: measured 0 calls"}));
+  check_same(killed, straight);
+  CHECK(read_text(killed / "autotune.jsonl") == read_text(straight / "autotune.jsonl"));
+}
+
+TEST_CASE("autotune: what is in the file is checked when it is asked for, and only then") {
+  const TemporaryFolder folder;
+  const Words options = {"--epochs", "1", "--device", "cpu"};
+  const json choice = {
+      {"op", "conv2d"}, {"params", "()"}, {"dtype", "f32"}, {"device", "cpu"}, {"row", "fastest"}};
+  const std::string wrong = choice.dump() + "\n";
+  for (const char* run : {"tuned", "untuned"}) write_text(folder / run / "autotune.jsonl", wrong);
+  const Ended refused = train_mm(begin(folder / "tuned", options + Words{"--autotune"}));
+  CHECK(refused.status == 3);
+  CHECK(holds(refused.err, {(folder / "tuned" / "autotune.jsonl").string() + ", line 1: ",
+                            "conv2d has no row 'fastest'"}));
+  CHECK(!fs::exists(folder / "tuned" / "config.toml"));
+
+  // Without --autotune a run neither reads nor writes one, and no rows are kept.
+  finish(begin(folder / "untuned", options));
+  CHECK(read_text(folder / "untuned" / "autotune.jsonl") == wrong);
+  const fs::path plain = folder / "plain";
+  finish(begin(plain, options));
+  CHECK(!fs::exists(plain / "autotune.jsonl"));
+  CHECK(!read_safetensors(plain / "last.safetensors").metadata.contains("duet.autotune"));
+  check_same(folder / "untuned", plain);
+
+  // A forced row is not measured, nor are rows that nobody could take instead.
+  const Words forced = {"--autotune", "--impl", "ref"};
+  finish(begin(folder / "ref", options + forced));
+  finish(begin(folder / "order", options + Words{"--impl", "ref"}));
+  CHECK(!fs::exists(folder / "ref" / "autotune.jsonl"));
+  check_same(folder / "ref", folder / "order");
 }

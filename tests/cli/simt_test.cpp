@@ -68,6 +68,14 @@ TEST_CASE("--cuda-graph on the CPU is refused, with the reason") {
   CHECK(!std::filesystem::exists(folder / "run"));
 }
 
+TEST_CASE("--autotune on the emulator is refused, with the reason") {
+  const TemporaryFolder folder;
+  const Ended ended = train_mm(begin(folder / "run", {"--device", "simt", "--autotune"}));
+  CHECK(ended.status == 2);
+  CHECK(holds(ended.err, {"--autotune", "emulator", "--impl"}));
+  CHECK(!std::filesystem::exists(folder / "run"));
+}
+
 TEST_CASE("simt: a NaN is told where it began, by a graph as without") {
   const TemporaryFolder folder;
   std::string told;
