@@ -175,7 +175,10 @@ class Table:
         """The peers are given the network's inputs ready-made, and need neither decode nor transform."""
         cell, (model, face, voice) = "from start to answer", self.args.model
         infer = [self.args.build / "bin/infer_mm", model, "--face", face, "--voice", voice]
-        run([str(c) for c in infer] + ["--dump-inputs", str(self.folder)], {}, self.args.timeout)
+        try:
+            run([str(c) for c in infer] + ["--dump-inputs", str(self.folder)], {}, self.args.timeout)
+        except (Failure, OSError) as error:
+            sys.exit(f"compare.sh: no answer to time: {error}")
         self.add(cell, OURS, infer, read_wall(OURS), repeats=5)
         for python, version in pythons:
             if version:
