@@ -5,7 +5,7 @@
 ///
 /// GFLOP/s count the multiplications and additions of the definition, whatever an algorithm saves.
 /// GB/s count each operand once. The ceiling is measured in the same run: a row reaches 100 % when
-/// it does its arithmetic at the peak, or moves its operands at the speed of a copy, whichever
+/// it does its arithmetic at the peak, or moves its operands at the speed of memory, whichever
 /// takes longer. Operands rotate through more memory than a cache holds. A handwritten row stands
 /// beside its library twin as a ratio: twice as fast is 2.00.
 

@@ -10,6 +10,7 @@
 #include "engine/ops/linear.h"
 #include "kernels/base/parallel.h"
 #include "kernels/base/rows.h"
+#include "kernels/base/vec.h"
 
 namespace duet::bench {
 namespace {
@@ -20,30 +21,80 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Eight floats, in one register where there is AVX.
-using Vector = float __attribute__((vector_size(32)));
+using Timed = std::function<Timing(const std::function<void(std::int64_t)>&)>;
 
-/// FLOP/s of all cores: enough independent chains of multiply-adds to fill two pipelines of five
-/// cycles.
-double fma_ceiling(const std::function<Timing(const std::function<void(std::int64_t)>&)>& timed) {
+/// FLOP/s of all cores in the registers that kernels use: enough independent chains of
+/// multiply-adds to fill two pipelines of five cycles.
+double fma_ceiling(const Timed& timed) {
   constexpr int chains = 12;
   constexpr std::int64_t steps = 1 << 16;
   const int threads = thread_count();
   std::vector<float> sink(threads);
   const Timing timing = timed([&](std::int64_t) {
     parallel_chunks(threads, [&](std::int64_t t) {
-      Vector sums[chains] = {};
-      Vector factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
+      Vec<float> sums[chains] = {};
+      Vec<float> factor = Vec<float>{} + 0.999f, term = Vec<float>{} + 0.001f;
       asm volatile("" : "+m"(factor), "+m"(term));
-      const Vector f = factor, a = term;
-      for (std::int64_t i = 0; i < steps; ++i)
-#pragma GCC unroll 12
-        for (int c = 0; c < chains; ++c) sums[c] = sums[c] * f + a;
-      for (const Vector& v : sums) sink[t] += v[0];
+      const Vec<float> f = factor, a = term;
+      for (std::int64_t i = 0; i < steps; ++i) DUET_UNROLL
+      for (int c = 0; c < chains; ++c) sums[c] = sums[c] * f + a;
+      for (const Vec<float>& v : sums) sink[t] += v[0];
     });
   });
   asm volatile("" : : "m"(*sink.data()) : "memory");
-  return 2.0 * 8 * chains * steps * threads / timing.least_s;
+  return 2.0 * lanes<float> * chains * steps * threads / timing.least_s;
+}
+
+struct Bandwidth {
+  double bytes_per_s = 0;
+  std::string how;
+};
+
+/// The fastest of several ways through more memory than caches hold, each byte counted as often as
+/// the program asks for it. Which one that is depends on the machine: stores alone may fetch what
+/// they overwrite, and some machines reach more when a thread walks through several places at once.
+/// The memory comes from the pool, as operands do, and so in large pages.
+Bandwidth memory_ceiling(const Timed& timed) {
+  constexpr std::int64_t count = std::int64_t{64} << 20, packets = 4, step = packets * lanes<float>;
+  const Tensor from = Tensor::full({count}, 1, DType::f32),
+               to = Tensor::full({count}, 2, DType::f32);
+  float *const x = from.data<float>(), *const y = to.data<float>();
+  const std::int64_t threads = thread_count();
+  std::vector<float> sink(threads);
+  Bandwidth best;
+  const auto time = [&](const std::string& how, std::int64_t bytes,
+                        const std::function<void(std::int64_t thread)>& pass) {
+    const Timing timing = timed([&](std::int64_t) { parallel_chunks(threads, pass); });
+    const double bytes_per_s = static_cast<double>(bytes) / timing.least_s;
+    if (bytes_per_s > best.bytes_per_s) best = {bytes_per_s, how};
+  };
+  for (const std::int64_t places : {1, 4}) {
+    const std::int64_t length = count / threads / places / step * step;
+    const std::int64_t bytes = threads * places * length * std::int64_t{sizeof(float)};
+    // Calls `f(p, k)` with the address p of each register, the kth of a packet, in one thread's
+    // share.
+    const auto walk = [&](std::int64_t thread, auto&& f) {
+      float* const begin = x + thread * places * length;
+      for (std::int64_t i = 0; i < length; i += step)
+        for (std::int64_t place = 0; place < places; ++place) DUET_UNROLL
+      for (int k = 0; k < packets; ++k) f(begin + place * length + i + k * lanes<float>, k);
+    };
+    const std::string where = fmt::format("at {} place{} a thread", places, places > 1 ? "s" : "");
+    time("reads " + where, bytes, [&](std::int64_t thread) {
+      Vec<float> sums[packets] = {};
+      walk(thread, [&](const float* p, int k) { sums[k] += load(p); });
+      for (const Vec<float>& v : sums) sink[thread] += v[0];
+    });
+    time("updates " + where, 2 * bytes, [&](std::int64_t thread) {
+      walk(thread, [](float* p, int) { store<float>(p, load(p) * 0.999f); });
+    });
+  }
+  asm volatile("" : : "m"(*sink.data()) : "memory");
+  const std::int64_t share = count / threads;
+  time("copies", 2 * threads * share * std::int64_t{sizeof(float)}, [&](std::int64_t thread) {
+    std::memcpy(y + thread * share, x + thread * share, share * sizeof(float));
+  });
+  return best;
 }
 
 }  // namespace
@@ -82,15 +133,10 @@ Ceiling measure_ceiling(Device device, Precision precision) {
     return measure(device, 0.3, call);
   };
   if (device.type == DeviceType::cpu) {
-    constexpr std::int64_t bytes = std::int64_t{128} << 20, piece = 1 << 20;
-    std::vector<char> from(bytes, 1), to(bytes, 2);
-    const Timing copy = timed([&](std::int64_t) {
-      parallel_for(bytes, piece, [&](std::int64_t begin, std::int64_t end) {
-        std::memcpy(to.data() + begin, from.data() + begin, end - begin);
-      });
-    });
-    return {fma_ceiling(timed), 2.0 * bytes / copy.least_s,
-            fmt::format("an FMA loop and a copy of 128 MiB on {} threads", thread_count())};
+    const Bandwidth memory = memory_ceiling(timed);
+    return {fma_ceiling(timed), memory.bytes_per_s,
+            fmt::format("FMAs in registers of {} bytes; 256 MiB by {}; {} threads", vector_bytes,
+                        memory.how, thread_count())};
   }
   const NoGradScope no_grad;
   const Tensor from = Tensor::zeros({std::int64_t{1} << 28}, DType::f32, device);

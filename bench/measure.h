@@ -24,8 +24,9 @@ struct Ceiling {
   double flops = 0, bytes_per_s = 0;  ///< 0: not known
   std::string how;
 };
-/// By an FMA loop in f32 and a copy loop on the CPU; on CUDA by a copy and by a large product of
-/// the linear op's first row, in that precision; the emulator has none.
+/// On the CPU by an FMA loop in f32, and by the fastest of loops that read, update and copy memory;
+/// on CUDA by a copy and by a large product of the linear op's first row, in that precision; the
+/// emulator has none.
 Ceiling measure_ceiling(Device device, Precision precision);
 
 }  // namespace duet::bench

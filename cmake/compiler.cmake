@@ -8,22 +8,26 @@ target_compile_options(duet_options INTERFACE -Wall -Wextra -Wpedantic -Wno-miss
 target_compile_options(duet_options INTERFACE -fno-math-errno -fno-trapping-math)
 target_compile_definitions(duet_options INTERFACE DUET_VERSION="${PROJECT_VERSION}")
 
-# The widest vectors that this machine has.
-if(NOT DUET_ARCH AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+# The levels of x86-64 that this machine runs, the widest vectors first.
+set(DUET_HOST_ARCHS)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   foreach(level v4:avx512f,avx512bw,avx512cd,avx512dq,avx512vl v3:avx2,bmi2,fma)
     string(REGEX MATCH "^v[0-9]" arch ${level})
     string(REGEX REPLACE "^v[0-9]:" "" features ${level})
     string(REPLACE "," "\") && __builtin_cpu_supports(\"" features "${features}")
     check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"${features}\") ? 0 : 1; }" DUET_HOST_HAS_X86_64_${arch})
     if(DUET_HOST_HAS_X86_64_${arch})
-      set(DUET_ARCH x86-64-${arch})
-      break()
+      list(APPEND DUET_HOST_ARCHS x86-64-${arch})
     endif()
   endforeach()
+  list(APPEND DUET_HOST_ARCHS x86-64)
 endif()
-if(DUET_ARCH)
-  target_compile_options(duet_options INTERFACE -march=${DUET_ARCH})
+if(NOT DUET_ARCH AND DUET_HOST_ARCHS)
+  list(GET DUET_HOST_ARCHS 0 DUET_ARCH)
 endif()
+# A target may be compiled for another one: its property DUET_ARCH.
+set(arch "$<IF:$<BOOL:$<TARGET_PROPERTY:DUET_ARCH>>,$<TARGET_PROPERTY:DUET_ARCH>,${DUET_ARCH}>")
+target_compile_options(duet_options INTERFACE "$<$<BOOL:${arch}>:-march=${arch}>")
 message(STATUS "duet: compiling for ${DUET_ARCH}")
 
 if(DUET_SANITIZE)

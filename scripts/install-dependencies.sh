@@ -14,9 +14,15 @@ required=(g++ cmake ninja-build pkgconf libfmt-dev nlohmann-json3-dev libxxhash-
 optional=(ccache libdnnl-dev libkissfft-dev libsndfile1-dev libsamplerate0-dev libstb-dev)
 case $purpose in
   programs) ;;
-  tests) required+=(doctest-dev) ;;
+  tests)
+    required+=(doctest-dev)
+    optional+=(valgrind)
+    ;;
   # The one version of clang-format that the sources are formatted by.
-  ci) required+=(doctest-dev clang-format-14 git) ;;
+  ci)
+    required+=(doctest-dev clang-format-14 git)
+    optional+=(valgrind)
+    ;;
   *)
     echo "usage: $0 [programs|tests|ci]" >&2
     exit 2

@@ -10,6 +10,10 @@
 
 #include "engine/device.h"
 
+#if !defined(DUET_TEST_CPU_ROWS)
+#define DUET_TEST_CPU_ROWS 0
+#endif
+
 namespace duet::test {
 namespace {
 
@@ -61,6 +65,8 @@ struct RowsUnderTest : doctest::IReporter {
 REGISTER_LISTENER("rows under test", 1, RowsUnderTest);
 
 }  // namespace
+
+bool takes_part(const RowInfo& row) { return row.device == DeviceType::cpu || !DUET_TEST_CPU_ROWS; }
 
 bool has_cuda_device() { return cuda_device; }
 

@@ -15,6 +15,11 @@ namespace duet::test {
 /// "failed", with tabs between.
 void compared(const std::string& op, const RowInfo& row, DType dtype);
 
+/// Whether the running program is to try this row. Emulated rows are compiled once and tried in one
+/// program; those that hold the CPU's rows compiled for another processor leave them out
+/// (DUET_TEST_CPU_ROWS).
+bool takes_part(const RowInfo& row);
+
 /// Whether there is one whose rows joined.
 bool has_cuda_device();
 
