@@ -1,7 +1,7 @@
 #pragma once
 /// A register full of numbers, by GCC's vector extension (which Clang has too): the same code
-/// becomes AVX-512, AVX, SSE or NEON, whatever it is compiled for. `a * b + c` becomes a fused multiply-add
-/// where there is one; `scalar * vector` broadcasts.
+/// becomes AVX-512, AVX, SSE or NEON, whatever it is compiled for. `a * b + c` becomes a fused
+/// multiply-add where there is one; `scalar * vector` broadcasts.
 
 #include <cstring>
 

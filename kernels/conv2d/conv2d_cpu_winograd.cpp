@@ -17,9 +17,6 @@ struct TilesByChannel {
   DUET_INLINE T operator()(int row, std::int64_t k) const { return data[row * group<T> + k]; }
 };
 
-/// Tiles that share what was transformed of the kernels.
-inline constexpr std::int64_t tile_block = 72;
-
 /// The kernels of a product of images, (tap, input k, output o), as they lie in memory.
 template <class T>
 struct Kernels {
@@ -110,114 +107,126 @@ struct Kernels {
   }
 };
 
-/// result = x ⋆ kernels + bias, rectified if `relu`, for few channels: all kernels are transformed
-/// first. A chunk transforms its own tiles, and they stay in its L2 cache until they are
-/// multiplied.
+/// Few tiles: all are transformed first. Then for each group of outputs the weights are transformed
+/// block by block, and what comes out meets all tiles before it leaves the cache.
+inline constexpr std::int64_t few_tiles = 72;
+
 template <class T>
-void multiply_by_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, const T* bias,
-                       bool relu, T* result) {
-  constexpr std::int64_t block = 24;
-  const T* u = kernels.transform_all(exec);
-  const std::int64_t tiles = x.tiling.count();
+void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, const T* bias,
+                        bool relu, T* result) {
+  constexpr std::int64_t block = group<T> * group<T> + plane_gap<T>;
   const std::int64_t in_groups = divide_up(kernels.inputs, group<T>);
   const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
-  const std::int64_t weight_panel = in_groups * group<T> * group<T>;
-  const std::int64_t block_groups = std::min<std::int64_t>(out_groups, 64 / group<T>);
-  const Planes<T> v_planes(block, kernels.inputs), m_planes(block, block_groups * group<T>);
-  ChunkScratch<T> scratch(exec.workspace, v_planes.size() + m_planes.size(),
-                          divide_up(tiles, block));
-  parallel_for(tiles, block, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t tiles = x.tiling.count();
+  const Planes<T> v_planes(tiles, kernels.inputs), m_planes(tiles, group<T>);
+  T* v = exec.workspace.allocate_array<T>(v_planes.size());
+  parallel_for(tiles, divide_up(tiles, 16), [&](std::int64_t begin, std::int64_t end) {
+    transform_inputs(x, begin, end - begin, v_planes, v, begin);
+  });
+  ChunkScratch<T> scratch(exec.workspace, products * block + m_planes.size(), out_groups);
+  parallel_chunks(out_groups, [&](std::int64_t g) {
     const auto lease = scratch.take();
-    T *v = lease.get(), *m = v + v_planes.size();
-    const std::int64_t count = end - begin;
-    transform_inputs(x, begin, count, v_planes, v, 0);
-    for (std::int64_t first = 0; first < out_groups; first += block_groups) {
-      const std::int64_t last = std::min(out_groups, first + block_groups);
+    T *u = lease.get(), *m = u + products * block;
+    for (std::int64_t k = 0; k < in_groups; ++k) {
+      kernels.transform(k * group<T>, g * group<T>, u, block);
       for (int i = 0; i < products; ++i)
-        for (std::int64_t g = first; g < last; ++g)
-          for (std::int64_t t = 0; t < count; t += tile_rows) {
-            const T* a = v + i * v_planes.plane + t * group<T>;
-            const T* b = u + i * kernels.plane() + g * weight_panel;
-            Tile<T> sum;
-            sum.clear();
-            for (std::int64_t k = 0; k < in_groups; ++k) {
-              sum.multiply_add(TilesByChannel<T>{a}, b, group<T>);
-              a += v_planes.group_pitch;
-              b += group<T> * group<T>;
-            }
-            T* to = m + i * m_planes.plane + (g - first) * m_planes.group_pitch + t * group<T>;
-            sum.store_to([&](int r) { return to + r * group<T>; });
-          }
-      for (std::int64_t t = 0; t < count; ++t)
-        for (std::int64_t g = first; g < last; ++g)
-          transform_result(m + (g - first) * m_planes.group_pitch + t * group<T>, m_planes.plane,
-                           x.tiling, x.tiling.at(begin + t), bias, relu, g * group<T>,
-                           kernels.outputs, result);
+        for (std::int64_t t = 0; t < tiles;)
+          gemm::with_rows(tiles - t, [&](auto rows) {
+            const auto at = [&](int r) { return m + i * m_planes.plane + (t + r) * group<T>; };
+            Tile<T, rows> sum;
+            if (k == 0)
+              sum.clear();
+            else
+              sum.load_from(at);
+            sum.multiply_add(
+                TilesByChannel<T>{v + i * v_planes.plane + k * v_planes.group_pitch + t * group<T>},
+                u + i * block, group<T>);
+            sum.store_to(at);
+            t += rows;
+          });
     }
+    for (std::int64_t t = 0; t < tiles; ++t)
+      transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(t), bias, relu,
+                       g * group<T>, kernels.outputs, result);
   });
 }
 
-/// The same for many channels or few tiles: a round of tiles is transformed first. A chunk is a
-/// block of them and a group of outputs; it transforms its kernels as it goes, and what comes out
-/// meets all tiles of the block before it leaves the cache.
-template <class T>
-void multiply_by_outputs(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, const T* bias,
-                         bool relu, T* result) {
-  constexpr std::int64_t kernel_plane = group<T> * group<T> + plane_gap<T>;
-  const std::int64_t tiles = x.tiling.count();
-  const std::int64_t in_groups = divide_up(kernels.inputs, group<T>);
-  const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
-  const std::int64_t block = std::min(tile_block, round_up(tiles, tile_rows));
-  const std::int64_t round = std::min(tiles, round_up(round_size / (in_groups * group<T>), block));
-  const Planes<T> v_planes(round, kernels.inputs), m_planes(block, group<T>);
-  T* v = exec.workspace.allocate_array<T>(v_planes.size());
-  ChunkScratch<T> scratch(exec.workspace, products * kernel_plane + m_planes.size(),
-                          divide_up(round, block) * out_groups);
-  for (std::int64_t first = 0; first < tiles; first += round) {
-    const std::int64_t count = std::min(round, tiles - first), blocks = divide_up(count, block);
-    parallel_for(count, std::min<std::int64_t>(tile_rows, divide_up(count, 16)),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   transform_inputs(x, first + begin, end - begin, v_planes, v, begin);
-                 });
-    parallel_chunks(blocks * out_groups, [&](std::int64_t chunk) {
-      const std::int64_t g = chunk / blocks, begin = chunk % blocks * block;
-      const std::int64_t end = std::min(count, begin + block);
-      const auto lease = scratch.take();
-      T *u = lease.get(), *m = u + products * kernel_plane;
-      for (std::int64_t k = 0; k < in_groups; ++k) {
-        kernels.transform(k * group<T>, g * group<T>, u, kernel_plane);
-        for (int i = 0; i < products; ++i)
-          for (std::int64_t t = begin; t < end;)
-            gemm::with_rows(end - t, [&](auto rows) {
-              const T* a = v + i * v_planes.plane + k * v_planes.group_pitch + t * group<T>;
-              const auto at = [&](int r) {
-                return m + i * m_planes.plane + (t - begin + r) * group<T>;
-              };
-              Tile<T, rows> sum;
-              if (k == 0)
-                sum.clear();
-              else
-                sum.load_from(at);
-              sum.multiply_add(TilesByChannel<T>{a}, u + i * kernel_plane, group<T>);
-              sum.store_to(at);
-              t += rows;
-            });
-      }
-      for (std::int64_t t = begin; t < end; ++t)
-        transform_result(m + (t - begin) * group<T>, m_planes.plane, x.tiling,
-                         x.tiling.at(first + t), bias, relu, g * group<T>, kernels.outputs, result);
-    });
-  }
-}
-
-/// `bias` is padded to whole groups.
+/// result = x ⋆ kernels + bias, rectified if `relu`; `bias` is padded to whole groups.
 template <class T>
 void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, const T* bias,
                      bool relu, T* result) {
-  if (kernels.inputs <= 128 && x.tiling.count() > tile_block)
-    multiply_by_tiles(exec, x, kernels, bias, relu, result);
-  else
-    multiply_by_outputs(exec, x, kernels, bias, relu, result);
+  const std::int64_t tiles = x.tiling.count();
+  if (tiles <= few_tiles) return multiply_few_tiles(exec, x, kernels, bias, relu, result);
+  const T* u = kernels.transform_all(exec);
+  const std::int64_t out_channels = kernels.outputs;
+  const std::int64_t in_groups = divide_up(x.channels, group<T>);
+  const std::int64_t out_groups = divide_up(out_channels, group<T>);
+  const std::int64_t weight_panel = in_groups * group<T> * group<T>;
+  // Few channels: a chunk transforms its own tiles, and they stay in its L2 cache until they are
+  // multiplied. Many: all tiles of a round are transformed first, into memory that the chunks
+  // share, so that they can be cut by output channels too.
+  const bool own_tiles = x.channels <= 128;
+  const std::int64_t block = own_tiles ? 24 : 72;
+  const std::int64_t block_groups =
+      std::min<std::int64_t>(out_groups, (own_tiles ? 64 : 128) / group<T>);
+  const std::int64_t round =
+      own_tiles ? block : round_up(std::min(tiles, round_size / (in_groups * group<T>)), block);
+  const Planes<T> v_planes(own_tiles ? block : std::min(round, tiles), x.channels);
+  const Planes<T> m_planes(block, block_groups * group<T>);
+
+  // Products and result of tiles first … of v, which stand there from place `place` on.
+  const auto multiply = [&](const T* v, std::int64_t place, std::int64_t first, std::int64_t count,
+                            std::int64_t first_group, std::int64_t last_group, T* m) {
+    for (int i = 0; i < products; ++i)
+      for (std::int64_t g = first_group; g < last_group; ++g)
+        for (std::int64_t t = 0; t < count; t += tile_rows) {
+          const T* a = v + i * v_planes.plane + (place + t) * group<T>;
+          const T* b = u + i * kernels.plane() + g * weight_panel;
+          Tile<T> sum;
+          sum.clear();
+          for (std::int64_t k = 0; k < in_groups; ++k) {
+            sum.multiply_add(TilesByChannel<T>{a}, b, group<T>);
+            a += v_planes.group_pitch;
+            b += group<T> * group<T>;
+          }
+          T* to = m + i * m_planes.plane + (g - first_group) * m_planes.group_pitch + t * group<T>;
+          sum.store_to([&](int r) { return to + r * group<T>; });
+        }
+    for (std::int64_t t = 0; t < count; ++t)
+      for (std::int64_t g = first_group; g < last_group; ++g)
+        transform_result(m + (g - first_group) * m_planes.group_pitch + t * group<T>,
+                         m_planes.plane, x.tiling, x.tiling.at(first + t), bias, relu, g * group<T>,
+                         out_channels, result);
+  };
+
+  if (own_tiles) {
+    const std::int64_t chunks = divide_up(tiles, block);
+    ChunkScratch<T> scratch(exec.workspace, v_planes.size() + m_planes.size(), chunks);
+    parallel_for(tiles, block, [&](std::int64_t begin, std::int64_t end) {
+      const auto lease = scratch.take();
+      T *v = lease.get(), *m = v + v_planes.size();
+      transform_inputs(x, begin, end - begin, v_planes, v, 0);
+      for (std::int64_t g = 0; g < out_groups; g += block_groups)
+        multiply(v, 0, begin, end - begin, g, std::min(out_groups, g + block_groups), m);
+    });
+    return;
+  }
+  T* v = exec.workspace.allocate_array<T>(v_planes.size());
+  const std::int64_t column_chunks = divide_up(out_groups, block_groups);
+  ChunkScratch<T> scratch(exec.workspace, m_planes.size(), divide_up(round, block) * column_chunks);
+  for (std::int64_t first = 0; first < tiles; first += round) {
+    const std::int64_t count = std::min(round, tiles - first);
+    parallel_for(count, tile_rows, [&](std::int64_t begin, std::int64_t end) {
+      transform_inputs(x, first + begin, end - begin, v_planes, v, begin);
+    });
+    parallel_chunks(divide_up(count, block) * column_chunks, [&](std::int64_t chunk) {
+      const std::int64_t begin = chunk / column_chunks * block,
+                         g = chunk % column_chunks * block_groups;
+      const auto lease = scratch.take();
+      multiply(v, begin, first + begin, std::min(block, count - begin), g,
+               std::min(out_groups, g + block_groups), lease.get());
+    });
+  }
 }
 
 template <class T>
