@@ -1,4 +1,4 @@
-/// A whole network trained on a device beside the same on the CPU.
+/// A whole network trained on a device, or by other rows, beside the same on the CPU.
 
 #include <doctest/doctest.h>
 
@@ -21,6 +21,8 @@ struct Start {
   Device device;
   /// Every weight begins this much larger, relatively.
   double off = 0;
+  /// Which rows run, as `--impl` has it.
+  const char* impl = "";
 };
 
 Tensor images(std::int64_t channels, std::uint64_t stream, Device device) {
@@ -33,6 +35,7 @@ Tensor images(std::int64_t channels, std::uint64_t stream, Device device) {
 /// The losses of a training's steps on one batch, with dropout; in f64, where a rounding hardly
 /// ever moves a maximum or a sign, after which two correct trainings go ways of their own.
 std::vector<double> losses(const Start& start, int steps) {
+  const ImplScope rows(start.impl);
   RandomState random{.seed = 3};
   Build build{.dtype = DType::f64, .device = start.device, .random = random};
   TwoStreamOptions options;
@@ -70,17 +73,18 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
 /// How far may roundings lead? The CPU's own training tells, begun anew with every weight one or
 /// two roundings away, up or down: the farthest of four. That is one rounding for each weight, at
 /// the beginning; a device rounds differently at every step, in the four sums that each weight has
-/// a part in (forward, two backward, update) and in the result of each: eight times as far.
-void follows_the_cpu(Device device, int steps) {
+/// a part in (forward, two backward, update) and in the result of each: eight times as far. So do
+/// other rows.
+void follows_the_cpu(const Start& other, int steps) {
   const std::vector<double> cpu = losses({}, steps);
   double allowed = 0;
   for (const double off : {0x1p-52, -0x1p-52, 0x1p-51, -0x1p-51})
     allowed = std::max(allowed, 8 * distance(cpu, losses({{}, off}, steps)));
-  const double found = distance(cpu, losses({device, 0}, steps));
-  MESSAGE(
-      fmt::format("{} steps on {}: losses from {:.4f} to {:.4f} differ from the CPU's by {:.2e}, "
-                  "{:.2e} allowed",
-                  steps, describe(device), cpu.front(), cpu.back(), found, allowed));
+  const double found = distance(cpu, losses(other, steps));
+  MESSAGE(fmt::format(
+      "{} steps on {} {}: losses from {:.4f} to {:.4f} differ from the CPU's by "
+      "{:.2e}, {:.2e} allowed",
+      steps, describe(other.device), other.impl, cpu.front(), cpu.back(), found, allowed));
   CHECK(cpu.back() < cpu.front());
   CHECK(allowed > 0);
   CHECK(found <= allowed);
@@ -89,10 +93,14 @@ void follows_the_cpu(Device device, int steps) {
 }  // namespace
 
 TEST_CASE("training: on the emulated device the losses follow the CPU's") {
-  follows_the_cpu({DeviceType::simt, 0}, 3);
+  follows_the_cpu({.device = {DeviceType::simt, 0}}, 3);
 }
 
 TEST_CASE("training: on a GPU the losses follow the CPU's for 50 steps") {
   if (!test::has_cuda_device()) return test::skip("no CUDA device");
-  follows_the_cpu({DeviceType::cuda, 0}, 50);
+  follows_the_cpu({.device = {DeviceType::cuda, 0}}, 50);
+}
+
+TEST_CASE("training: the losses of the fast rows are those of the plain loops for 100 steps") {
+  follows_the_cpu({.impl = "ref"}, 100);
 }
