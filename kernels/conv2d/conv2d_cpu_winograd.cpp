@@ -257,12 +257,12 @@ Support supports(const Conv2dParams& c, DType dtype) {
   if (c.kernel_h != 3 || c.kernel_w != 3 || c.stride_h != 1 || c.stride_w != 1 || c.pad_h != 1 ||
       c.pad_w != 1)
     return Support::no("takes 3x3 kernels with stride 1 and pad 1 only");
-  // Measured on two AVX2 cores against the other rows: below these sizes the transforms cost more
+  // Measured on two cores against the other rows: below these sizes the transforms cost more
   // than the multiplications that they save.
   if (std::min(c.in_channels, c.out_channels) < 16)
     return Support::no("does not pay with fewer than 16 channels");
   const std::int64_t pixels = c.n * c.h * c.w;
-  if (pixels < 16) return Support::no("does not pay with fewer than 16 pixels");
+  if (pixels < 64) return Support::no("does not pay with fewer than 64 pixels");
   if (Tiling{c.n, c.h, c.w}.count() * outputs * outputs > 2 * pixels)
     return Support::no("does not pay where tiles of 4x4 cover more than twice the image");
   return Support::yes();
