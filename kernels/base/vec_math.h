@@ -83,7 +83,8 @@ DUET_INLINE Vec<T> log10(Vec<T> x) {
 
   const auto denormal = x < Limits::min();
   const Vec<T> scaled = denormal ? x * T(std::int64_t{1} << Limits::digits) : x;
-  const Vec<Int> bits = reinterpret_cast<Vec<Int>>(scaled);
+  // Without the sign: what is negative has no logarithm, and its bits would overflow below.
+  const Vec<Int> bits = reinterpret_cast<Vec<Int>>(scaled) & std::numeric_limits<Int>::max();
   const Vec<Int> exponent = (bits - sqrt_half) >> fraction_bits;
   const Vec<T> m = reinterpret_cast<Vec<T>>(bits - (exponent << fraction_bits));
   const Vec<T> e = __builtin_convertvector(denormal ? exponent - Limits::digits : exponent, Vec<T>);
