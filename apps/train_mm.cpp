@@ -6,6 +6,7 @@
 #include "apps/cli/config.h"
 #include "apps/cli/program.h"
 #include "apps/data/inspect.h"
+#include "apps/train/evaluate_run.h"
 #include "apps/train/trainer.h"
 #include "engine/atomic_file.h"
 #include "engine/device.h"
@@ -18,16 +19,19 @@ using namespace duet;
 namespace fs = std::filesystem;
 
 /// What may differ when a run goes on: how long, and on what.
-constexpr const char* changeable[] = {"epochs", "max_steps", "patience", "checkpoint_every",
-                                      "keep",   "threads",   "workers",  "cache_mb",
-                                      "device", "cuda_graph"};
+constexpr const char* changeable[] = {"epochs", "max_steps",  "patience", "checkpoint_every",
+                                      "keep",   "threads",    "workers",  "cache_mb",
+                                      "device", "cuda_graph", "controls"};
+
+/// What may be said to `evaluate`.
+constexpr const char* of_evaluation[] = {"controls", "threads", "workers", "cache_mb", "device"};
 
 /// What --demo chooses where nothing else was said: settings with which it ends within a minute on
 /// two cores.
 const Settings demo_defaults = {{"preset", "tiny"}, {"epochs", "12"}, {"lr", "0.001"}};
 
 struct CommandLine {
-  std::string out, resume, config_file;
+  std::string out, resume, evaluated, config_file;
   bool quiet = false;
   Settings settings;
   std::vector<std::string> inspected;
@@ -98,18 +102,21 @@ Begun begin(const CommandLine& line, const RunFolder& folder) {
   return {config, device};
 }
 
-/// A run that goes on: its own configuration, but for what may change.
-Begun take_up(const CommandLine& line, const RunFolder& folder) {
+/// A run that is there: its own configuration, but for what may change. `asked` is what the command
+/// line calls this.
+template <std::size_t N>
+Begun take_up(const CommandLine& line, const RunFolder& folder, const char* asked,
+              const char* const (&changeable)[N]) {
   if (!folder.holds_run())
     fail<UsageError>("{}: holds no run (no config.toml); --out {} starts one", folder.path.string(),
                      folder.path.string());
   for (const auto& [key, value] : line.settings)
     if (std::find(std::begin(changeable), std::end(changeable), key) == std::end(changeable))
-      fail<UsageError>("--resume: '{}' was fixed when the run began; what may change is {}", key,
+      fail<UsageError>("{}: '{}' was fixed when the run began; what may change is {}", asked, key,
                        fmt::join(changeable, ", "));
   if (!line.config_file.empty())
-    fail<UsageError>(
-        "--resume: the run has a configuration of its own, --config does not go with it");
+    fail<UsageError>("{}: the run has a configuration of its own, --config does not go with it",
+                     asked);
   Settings settings = read_toml(read_file(folder.config()), folder.config().string());
   for (const auto& [key, value] : line.settings) settings[key] = value;
   const Config config = resolve(settings, {});
@@ -132,20 +139,35 @@ std::unique_ptr<Trainer> prepare(const CommandLine& line, const Config& config, 
   }
 }
 
+void set_out(const Config& config, const DeviceChoice& device, const RunFolder& folder,
+             Progress& progress) {
+  set_thread_count(static_cast<int>(config.threads));
+  std::signal(SIGINT, on_interrupt);
+  if (!device.note.empty()) progress.line(device.note);
+  progress.line(fmt::format("duet {}, device {}, {} threads, run {}", DUET_VERSION,
+                            describe(device.device), thread_count(), folder.path.string()));
+}
+
+int evaluate(const CommandLine& line) {
+  const RunFolder folder{line.evaluated};
+  const auto [config, device] = take_up(line, folder, "evaluate", of_evaluation);
+  Progress progress(line.quiet);
+  set_out(config, device, folder, progress);
+  return evaluate_run(config, device.device, folder, progress) ? 0 : exit_interrupted;
+}
+
 int train(const CommandLine& line) {
   if (line.out.empty() == line.resume.empty())
     fail<UsageError>(
         "one of --out RUN (a new run) and --resume RUN (one that goes on) is needed; --help shows "
         "all options");
   const RunFolder folder{line.out.empty() ? line.resume : line.out};
-  const auto [config, device] = line.resume.empty() ? begin(line, folder) : take_up(line, folder);
-  set_thread_count(static_cast<int>(config.threads));
-  std::signal(SIGINT, on_interrupt);
+  const auto [config, device] =
+      line.resume.empty() ? begin(line, folder) : take_up(line, folder, "--resume", changeable);
   Progress progress(line.quiet);
-  if (!device.note.empty()) progress.line(device.note);
-  progress.line(fmt::format("duet {}, device {}, {} threads, run {}", DUET_VERSION,
-                            describe(device.device), thread_count(), folder.path.string()));
-  if (prepare(line, config, device.device, folder, progress)->run() == Trainer::Outcome::finished)
+  set_out(config, device, folder, progress);
+  if (prepare(line, config, device.device, folder, progress)->run() == Trainer::Outcome::finished &&
+      evaluate_run(config, device.device, folder, progress))
     return 0;
   std::fputs(
       fmt::format("train_mm: stopped; --resume {} continues\n", folder.path.string()).c_str(),
@@ -179,6 +201,10 @@ int main_body(int argc, char** argv) {
   CLI::App* inspection =
       app.add_subcommand("inspect", "says what folders hold, and which files would be refused");
   inspection->add_option("DIR", line.inspected, "folders, or CSV files")->required();
+  CLI::App* evaluation = app.add_subcommand(
+      "evaluate", "asks a run's best model for its test pairs again, and writes its report");
+  evaluation->add_option("RUN", line.evaluated, "folder of the run")->required();
+  evaluation->fallthrough();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -187,6 +213,7 @@ int main_body(int argc, char** argv) {
   for (const auto& [key, option] : given)
     if (option->count() > 0)
       line.settings[key] = switches.contains(key) ? (switches[key] ? "true" : "false") : texts[key];
+  if (evaluation->parsed()) return evaluate(line);
   if (!inspection->parsed()) return train(line);
   for (const std::string& folder : line.inspected) fmt::print("{}\n", to_string(inspect(folder)));
   return 0;

@@ -37,6 +37,7 @@ class Adam {
   void step(const AdamRates* rates, const Tensor& grad_square);
   /// Of the update after `steps()`.
   AdamRates next_rates() const;
+  double lr() const { return options_.lr; }
   void set_lr(double lr) { options_.lr = lr; }
 
   std::int64_t steps() const { return steps_; }

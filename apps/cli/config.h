@@ -42,6 +42,7 @@ struct Config {
 
   // [training]
   std::int64_t epochs = 50, batch_size = 32, max_steps = 0;
+  std::string lr_schedule = "constant";
   double lr = 3e-4, beta1 = 0.9, beta2 = 0.999, adam_eps = 1e-8;
   double l2 = 1e-4;
   std::string l2_form = "full";
@@ -57,6 +58,7 @@ struct Config {
   std::int64_t threads = 0;
   std::string device = "auto", impl, precision = "f32";
   bool cuda_graph = false, autotune = false;
+  std::string controls = "shuffled";
 };
 
 /// One option of the table.

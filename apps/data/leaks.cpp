@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/data/digest.h"
 #include "apps/data/pairs.h"
+#include "engine/atomic_file.h"
 
 namespace duet {
 namespace {
@@ -31,6 +33,37 @@ class Ledger {
  private:
   std::map<std::pair<std::string, std::string>, std::set<std::string>> seen_;
 };
+
+std::string same_file(const std::filesystem::path& path) {
+  return path.empty() ? std::string() : std::filesystem::absolute(path).lexically_normal().string();
+}
+
+/// Notes files with the same bytes under different names; those that are not there are passed over.
+void note_copies(Ledger& ledger, std::span<const Pair> pairs) {
+  std::map<std::string, std::set<std::string>> splits_of;
+  for (const Pair& pair : pairs)
+    for (const std::filesystem::path& path : {pair.face, pair.voice})
+      if (!path.empty() && !pair.split.empty()) splits_of[same_file(path)].insert(pair.split);
+  // Only files of the same size are read.
+  std::map<std::uintmax_t, std::vector<std::string>> by_size;
+  for (const auto& [path, splits] : splits_of) {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    if (!error) by_size[size].push_back(path);
+  }
+  for (const auto& [size, paths] : by_size) {
+    if (paths.size() < 2) continue;
+    std::map<std::string, std::vector<std::string>> by_content;
+    for (const std::string& path : paths) by_content[digest_hex(read_file(path))].push_back(path);
+    for (const auto& [digest, same] : by_content) {
+      if (same.size() < 2) continue;
+      const std::string name = fmt::format("{}", fmt::join(same, " = "));
+      for (const std::string& path : same)
+        for (const std::string& split : splits_of[path])
+          ledger.note("identical files", name, split);
+    }
+  }
+}
 
 /// The rules of one corpus, added to `rules`.
 void add_rules(LeakRules& rules, const SplitCorpus& corpus, Modality modality) {
@@ -62,10 +95,6 @@ LeakRules leak_rules(const SplitCorpus& single, Modality modality) {
 
 void check_leaks(std::span<const Pair> pairs, const LeakRules& rules) {
   Ledger ledger;
-  const auto same_file = [](const std::filesystem::path& path) {
-    return path.empty() ? std::string()
-                        : std::filesystem::absolute(path).lexically_normal().string();
-  };
   std::set<std::string> augmented;
   for (const Pair& pair : pairs)
     if (pair.augment > 0) augmented.insert(same_file(pair.voice));
@@ -79,6 +108,7 @@ void check_leaks(std::span<const Pair> pairs, const LeakRules& rules) {
     if (rules.speakers) ledger.note("speaker", pair.speaker, pair.split);
     if (rules.words) ledger.note("word", pair.text, pair.split);
   }
+  note_copies(ledger, pairs);
   const std::vector<std::string> found = ledger.offenders(rules);
   if (found.empty()) return;
   constexpr std::size_t shown = 10;

@@ -55,8 +55,9 @@ struct LeakRules {
 LeakRules leak_rules(const SplitCorpus& faces, const SplitCorpus& voices);
 LeakRules leak_rules(const SplitCorpus& single, Modality modality);
 
-/// DataError when a file (a voice with its augmented copies counts as one), speaker, person or word
-/// is in two splits: lists the first ten and the count. Pairs without a split are passed over.
+/// DataError when a file (a voice with its augmented copies counts as one; files with the same
+/// bytes are one), speaker, person or word is in two splits: lists the first ten and the count.
+/// Pairs without a split are passed over.
 void check_leaks(std::span<const Pair> pairs, const LeakRules& rules);
 
 /// XXH3-128, as 32 hexadecimal digits, of the sorted lines of split, face's file name, voice's file

@@ -13,8 +13,11 @@ namespace duet {
 class Metrics {
  public:
   void add(int truth, int answer) { ++confusion_[truth][answer]; }
+  Metrics& operator+=(const Metrics& other);
 
   std::int64_t count() const;
+  /// How many questions of a class there were.
+  std::int64_t count(int truth) const;
   /// confusion()[truth][answer]
   const std::array<std::array<std::int64_t, class_count>, class_count>& confusion() const {
     return confusion_;
@@ -28,11 +31,10 @@ class Metrics {
   double recall(int label) const;
   double precision(int label) const;
   double f1(int label) const;
-  /// The accuracy of always answering the most frequent class.
-  double majority() const;
+  /// What always answering the most frequent class would have brought on the same questions.
+  Metrics majority() const;
 
  private:
-  std::int64_t row_sum(int truth) const;
   std::int64_t column_sum(int answer) const;
 
   std::array<std::array<std::int64_t, class_count>, class_count> confusion_{};

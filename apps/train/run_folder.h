@@ -17,6 +17,13 @@ struct RunFolder {
   std::filesystem::path model() const { return path / "model.safetensors"; }
   std::filesystem::path last() const { return path / "last.safetensors"; }
   std::filesystem::path evaluation() const { return path / "evaluation.json"; }
+  /// The test pairs with the best model's answers.
+  std::filesystem::path predictions() const { return path / "predictions.csv"; }
+  std::filesystem::path report() const { return path / "report.html"; }
+  /// A run of one stream ("face", "voice") alone, on the same pairs.
+  std::filesystem::path control(const std::string& stream) const {
+    return path / "controls" / stream;
+  }
   /// The rows that were chosen by measuring.
   std::filesystem::path autotune() const { return path / "autotune.jsonl"; }
   std::filesystem::path demo() const { return path / "demo"; }

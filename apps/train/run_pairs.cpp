@@ -36,50 +36,61 @@ SplitOptions split_options(const Config& config) {
   return options;
 }
 
-void make_pairs_file(const Config& config, const RunFolder& folder, Progress& progress) {
+/// The run's corpora, dealt out to train, dev and test.
+struct Dealt {
+  std::optional<SplitCorpus> faces, voices;
+};
+
+Dealt deal(const Config& config, const RunFolder& folder, Progress& progress, bool report) {
   const SplitOptions options = split_options(config);
-  const auto report = [&progress](const Corpus& corpus, const SplitCorpus& split) {
+  const auto say = [&](const Corpus& corpus, const SplitCorpus& split) {
+    if (!report) return;
     progress.line(fmt::format("{}: {}, {} files, split {}", corpus.folder.string(), corpus.name,
                               corpus.items.size(), to_string(split.mode)));
     for (const std::string& warning : corpus.warnings) progress.line("warning: " + warning);
     for (const std::string& warning : split.warnings) progress.line("warning: " + warning);
   };
   const Folders folders = corpora(config, folder);
-  std::optional<SplitCorpus> faces, voices;
+  Dealt dealt;
   if (!folders.faces.empty()) {
     const Corpus corpus = read_faces(folders.faces, config.faces_kind);
-    faces = split_faces(corpus, options);
-    report(corpus, *faces);
+    dealt.faces = split_faces(corpus, options);
+    say(corpus, *dealt.faces);
   }
   if (!folders.voices.empty()) {
     const Corpus corpus = read_voices(folders.voices, config.voices_kind);
-    voices = split_voices(corpus, options);
-    report(corpus, *voices);
+    dealt.voices = split_voices(corpus, options);
+    say(corpus, *dealt.voices);
   }
-  const bool leaky = options.mode == SplitMode::leaky;
-  std::vector<Pair> pairs;
-  if (faces && voices) {
-    pairs = make_pairs(*faces, *voices, options.seed);
-    if (!leaky) check_leaks(pairs, leak_rules(*faces, *voices));
-  } else {
-    pairs = faces ? faces_only(*faces) : voices_only(*voices);
-    if (!leaky)
-      check_leaks(pairs,
-                  leak_rules(faces ? *faces : *voices, faces ? Modality::face : Modality::voice));
-  }
-  write_pairs(folder.pairs(), pairs);
+  return dealt;
+}
+
+std::vector<Pair> pairs_of(const Dealt& dealt, std::uint64_t seed) {
+  if (dealt.faces && dealt.voices) return make_pairs(*dealt.faces, *dealt.voices, seed);
+  return dealt.faces ? faces_only(*dealt.faces) : voices_only(*dealt.voices);
+}
+
+LeakRules rules_of(const Dealt& dealt) {
+  if (dealt.faces && dealt.voices) return leak_rules(*dealt.faces, *dealt.voices);
+  return dealt.faces ? leak_rules(*dealt.faces, Modality::face)
+                     : leak_rules(*dealt.voices, Modality::voice);
 }
 
 }  // namespace
 
 std::vector<Pair> run_pairs(const Config& config, const RunFolder& folder, Progress& progress) {
-  if (!exists(folder.pairs())) make_pairs_file(config, folder, progress);
-  std::vector<Pair> pairs = read_pairs(folder.pairs());
+  const bool given = exists(folder.pairs());
+  const Dealt dealt = deal(config, folder, progress, !given);
+  std::vector<Pair> pairs =
+      given ? read_pairs(folder.pairs()) : pairs_of(dealt, static_cast<std::uint64_t>(config.seed));
   for (const Pair& pair : pairs)
     if (pair.label == no_label || pair.split.empty())
       fail<DataError>("{}: a training run needs the label and split of every pair",
                       folder.pairs().string());
-  return pairs;
+  if (parse_split_mode(config.split) != SplitMode::leaky) check_leaks(pairs, rules_of(dealt));
+  if (given) return pairs;
+  write_pairs(folder.pairs(), pairs);
+  return read_pairs(folder.pairs());
 }
 
 std::vector<Item> run_training_voices(const Config& config, const RunFolder& folder) {

@@ -9,7 +9,8 @@
 namespace duet {
 
 /// The pairs that pairs.csv lists, after making that file from the corpora if it is not there.
-/// DataError for corpora that give none, for a leak, and for a table without labels or splits.
+/// DataError for corpora that give none, for a leak (in a table that was there, too), and for a
+/// table without labels or splits.
 std::vector<Pair> run_pairs(const Config& config, const RunFolder& folder, Progress& progress);
 
 /// All voices of the training split, for pairing anew in each epoch.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "apps/train/first_look.h"
 #include "apps/train/run_pairs.h"
@@ -168,7 +169,6 @@ Trainer::Outcome Trainer::run() {
     save_checkpoint();
     if (!completed) return Outcome::interrupted;
   }
-  evaluate_best();
   return Outcome::finished;
 }
 
@@ -178,6 +178,21 @@ bool Trainer::out_of_patience() const {
 
 bool Trainer::out_of_steps() const {
   return config_.max_steps > 0 && state_.steps >= config_.max_steps;
+}
+
+std::int64_t Trainer::total_steps(std::int64_t steps_in_epoch) const {
+  const std::int64_t all = config_.epochs * steps_in_epoch;
+  return config_.max_steps > 0 ? std::min(all, config_.max_steps) : all;
+}
+
+void Trainer::stage(const Batch& batch, std::int64_t steps_in_epoch) {
+  if (config_.lr_schedule == "cosine") {
+    // Of the updates made before this one.
+    const double done =
+        static_cast<double>(adam_->steps()) / static_cast<double>(total_steps(steps_in_epoch));
+    adam_->set_lr(config_.lr * (1 + std::cos(std::numbers::pi * done)) / 2);
+  }
+  step_->stage(batch);
 }
 
 bool Trainer::run_epoch() {
@@ -200,21 +215,17 @@ bool Trainer::run_epoch() {
   const std::int64_t seen_before = state_.seen;
   DeviceTime device_time;
   std::optional<Batch> batch = batches.next();
-  if (batch) step_->stage(*batch);
+  if (batch) stage(*batch, steps);
   while (batch) {
     step_->start();
     // The next batch travels while the device computes.
     const bool last = config_.max_steps > 0 && state_.steps + 1 >= config_.max_steps;
     batch = last ? std::nullopt : batches.next();
-    if (batch) step_->stage(*batch);
+    if (batch) stage(*batch, steps);
     device_time.add(finish_step());
     const double seconds = seconds_since(start);
     const double done = static_cast<double>(state_.seen - seen_before) / seconds;
-    const double steps_left = static_cast<double>(
-        config_.max_steps > 0
-            ? std::min((config_.epochs - state_.epoch + 1) * steps - state_.step_in_epoch,
-                       config_.max_steps - state_.steps)
-            : (config_.epochs - state_.epoch + 1) * steps - state_.step_in_epoch);
+    const auto steps_left = static_cast<double>(total_steps(steps) - state_.steps);
     progress_.step({state_.epoch, config_.epochs, state_.step_in_epoch, steps,
                     state_.loss_sum / static_cast<double>(state_.seen),
                     static_cast<double>(state_.right) / static_cast<double>(state_.seen), done,
@@ -290,9 +301,11 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
 }
 
 void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_time) {
-  const Evaluation dev = evaluate(*model_, *samples_, pairs_, pairs_of_split(pairs_, "dev"),
-                                  static_cast<int>(config_.workers));
-  if (!std::isfinite(dev.loss)) report_nonfinite_evaluation();
+  const Answers answers = evaluate(*model_, *samples_, pairs_, pairs_of_split(pairs_, "dev"),
+                                   static_cast<int>(config_.workers));
+  const Metrics dev = metrics_of(answers);
+  const double dev_loss = cross_entropy(answers);
+  if (!std::isfinite(dev_loss)) report_nonfinite_evaluation();
   const auto seen = static_cast<double>(state_.seen);
   nlohmann::ordered_json j;
   j["epoch"] = state_.epoch;
@@ -301,10 +314,10 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   j["l2_penalty"] = state_.penalty_sum / seen;
   j["train_accuracy"] = static_cast<double>(state_.right) / seen;
   j["gradient_norm"] = state_.norm_sum / seen;
-  j["dev_loss"] = dev.loss;
-  j["dev_accuracy"] = dev.metrics.accuracy();
-  j["dev_uar"] = dev.metrics.uar();
-  j["lr"] = config_.lr;
+  j["dev_loss"] = dev_loss;
+  j["dev_accuracy"] = dev.accuracy();
+  j["dev_uar"] = dev.uar();
+  j["lr"] = adam_->lr();
   j["seconds"] = seconds;
   j["pairs_per_second"] = seen / seconds;
   j["data_wait"] = waited / seconds;
@@ -312,11 +325,11 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   if (timed) j["device_ms_per_step"] = device_time.mean();
   state_.metrics.push_back(j.dump());
 
-  const bool better = dev.metrics.uar() > state_.best_uar ||
-                      (dev.metrics.uar() == state_.best_uar && dev.loss < state_.best_loss);
+  const bool better =
+      dev.uar() > state_.best_uar || (dev.uar() == state_.best_uar && dev_loss < state_.best_loss);
   if (better) {
-    state_.best_uar = dev.metrics.uar();
-    state_.best_loss = dev.loss;
+    state_.best_uar = dev.uar();
+    state_.best_loss = dev_loss;
     state_.best_epoch = state_.epoch;
     model_->save(folder_.model());
   }
@@ -331,7 +344,7 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
       "epoch {}/{}  loss {:.4f}  acc {:.3f}  dev loss {:.4f}  dev acc {:.3f}  dev UAR {:.3f}{}  "
       "{:.1f} pairs/s  data wait {:.1f} %  {}{}",
       state_.epoch, config_.epochs, state_.loss_sum / seen,
-      static_cast<double>(state_.right) / seen, dev.loss, dev.metrics.accuracy(), dev.metrics.uar(),
+      static_cast<double>(state_.right) / seen, dev_loss, dev.accuracy(), dev.uar(),
       better ? " *" : "  ", seen / seconds, 100 * waited / seconds,
       timed ? fmt::format("device {:.1f} ms/step  ", device_time.mean()) : "",
       clock_text(seconds)));
@@ -350,25 +363,6 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   state_.step_in_epoch = 0;
   state_.loss_sum = state_.penalty_sum = state_.norm_sum = 0;
   state_.seen = state_.right = 0;
-}
-
-void Trainer::evaluate_best() {
-  const std::unique_ptr<Model> best =
-      Model::load(folder_.model(), model_->device(), precision_of(config_, model_->device()));
-  const Evaluation test = evaluate(*best, *samples_, pairs_, pairs_of_split(pairs_, "test"),
-                                   static_cast<int>(config_.workers));
-  write_file_atomically(folder_.evaluation(), to_json(test, "test", config_.stream,
-                                                      model_->description.split_fingerprint));
-  const Metrics& m = test.metrics;
-  progress_.line(
-      fmt::format("test ({} pairs, best of epoch {}): accuracy {:.4f}  UAR {:.4f}  macro F1 {:.4f} "
-                  " (always the most frequent class: {:.4f})",
-                  m.count(), state_.best_epoch, m.accuracy(), m.uar(), m.macro_f1(), m.majority()));
-  progress_.line(fmt::format("{:>10} {:>9} {:>9} {:>9}   <- answered", "", class_names[0],
-                             class_names[1], class_names[2]));
-  for (int t = 0; t < class_count; ++t)
-    progress_.line(fmt::format("{:>10} {:>9} {:>9} {:>9}", class_names[t], m.confusion()[t][0],
-                               m.confusion()[t][1], m.confusion()[t][2]));
 }
 
 }  // namespace duet

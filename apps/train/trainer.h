@@ -25,7 +25,7 @@ class Trainer {
   Trainer(const Config& config, Device device, RunFolder folder, Progress& progress);
 
   enum class Outcome { finished, interrupted };
-  /// Trains, saves, and, when finished, evaluates the best model on the test pairs.
+  /// Trains and saves, until it is finished or asked to stop.
   Outcome run();
 
  private:
@@ -52,6 +52,10 @@ class Trainer {
   void save_checkpoint();
   BatchPlan training_plan(const std::vector<Pair>& pairs) const;
 
+  /// How many steps the training has, of epochs of `steps_in_epoch`, unless patience ends it.
+  std::int64_t total_steps(std::int64_t steps_in_epoch) const;
+  /// The next batch, with the learning rate that it is due.
+  void stage(const Batch& batch, std::int64_t steps_in_epoch);
   /// Trains the rest of the current epoch; false when asked to stop.
   bool run_epoch();
   /// Ends the step under way and counts it; returns the device's milliseconds.
@@ -61,7 +65,6 @@ class Trainer {
   void end_epoch(double seconds, double waited, const DeviceTime& device_time);
   bool out_of_patience() const;
   bool out_of_steps() const;
-  void evaluate_best();
 
   Config config_;
   RunFolder folder_;

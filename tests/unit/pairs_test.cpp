@@ -183,6 +183,24 @@ TEST_CASE("leaks: files, speakers, persons and words on two sides are listed") {
   CHECK(has(text, "and 2 more"));
 }
 
+TEST_CASE("leaks: a copy under another name is the same file") {
+  const TemporaryFolder folder;
+  std::vector<Pair> pairs(3);
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    pairs[i].voice = folder / fmt::format("{}.wav", i);
+    pairs[i].label = 0;
+    pairs[i].split = i == 0 ? "train" : "test";
+    write_text(pairs[i].voice, fmt::format("sound {}", i));
+  }
+  CHECK_NOTHROW(check_leaks(pairs, {}));
+  write_text(pairs[2].voice, "sound 0");
+  const std::string text = message_of<DataError>([&] { check_leaks(pairs, {}); });
+  CHECK(has(text, fmt::format("identical files {} = {} (test, train)", pairs[0].voice.string(),
+                              pairs[2].voice.string())));
+  pairs[2].split = "train";
+  CHECK_NOTHROW(check_leaks(pairs, {}));
+}
+
 TEST_CASE("leaks: each split mode promises what it can keep") {
   SplitCorpus faces, voices;
   faces.mode = SplitMode::corpus;

@@ -1,0 +1,92 @@
+#include "apps/report/evaluation.h"
+
+#include <set>
+
+#include "apps/report/calibration.h"
+#include "apps/report/resampling.h"
+
+namespace duet {
+namespace {
+
+using nlohmann::ordered_json;
+
+template <class Name>
+std::size_t count_different(const Answers& answers, Name&& name) {
+  std::set<std::string> names;
+  for (const Answer& answer : answers)
+    if (const std::string value = name(answer.pair); !value.empty()) names.insert(value);
+  return names.size();
+}
+
+std::string speaker_of(const Pair& pair) { return pair.speaker; }
+std::string person_of(const Pair& pair) { return pair.person; }
+
+ordered_json intervals_over(const Answers& answers, std::string (*group_of)(const Pair&)) {
+  const std::vector<Metrics> groups = metrics_by_group(answers, group_of);
+  ordered_json json;
+  json["groups"] = groups.size();
+  const auto add = [&](const char* key, Figure figure) {
+    const Interval interval = bootstrap_interval(groups, figure);
+    json[key] = {interval.low, interval.high};
+  };
+  add("accuracy", &Metrics::accuracy);
+  add("uar", &Metrics::uar);
+  add("macro_f1", &Metrics::macro_f1);
+  return json;
+}
+
+ordered_json calibration_json(const Answers& answers) {
+  const Calibration calibration = calibration_of(answers);
+  ordered_json json;
+  json["ece"] = calibration.ece;
+  json["bins"] = ordered_json::array();
+  for (const Calibration::Bin& bin : calibration.bins)
+    json["bins"].push_back({{"from", bin.from},
+                            {"to", bin.to},
+                            {"n", bin.n},
+                            {"confidence", bin.confidence},
+                            {"accuracy", bin.accuracy}});
+  return json;
+}
+
+}  // namespace
+
+ordered_json figures_json(const Metrics& metrics) {
+  ordered_json json;
+  json["n"] = metrics.count();
+  json["accuracy"] = metrics.accuracy();
+  json["uar"] = metrics.uar();
+  json["macro_f1"] = metrics.macro_f1();
+  json["confusion"] = metrics.confusion();
+  return json;
+}
+
+ordered_json intervals_json(const Answers& answers) {
+  ordered_json json;
+  json["level"] = interval_level;
+  json["resamples"] = interval_resamples;
+  if (count_different(answers, speaker_of) > 0)
+    json["speakers"] = intervals_over(answers, speaker_of);
+  if (count_different(answers, person_of) > 0) json["persons"] = intervals_over(answers, person_of);
+  return json;
+}
+
+ordered_json evaluation_json(const Answers& answers) {
+  const Metrics metrics = metrics_of(answers);
+  ordered_json json = figures_json(metrics);
+  json["loss"] = cross_entropy(answers);
+  for (int c = 0; c < class_count; ++c)
+    json["per_class"][class_names[c]] = {{"n", metrics.count(c)},
+                                         {"precision", metrics.precision(c)},
+                                         {"recall", metrics.recall(c)},
+                                         {"f1", metrics.f1(c)}};
+  json["calibration"] = calibration_json(answers);
+  json["intervals"] = intervals_json(answers);
+  json["unique_clips"] = count_different(answers, [](const Pair& p) { return p.voice.string(); });
+  json["unique_speakers"] = count_different(answers, speaker_of);
+  json["unique_faces"] = count_different(answers, [](const Pair& p) { return p.face.string(); });
+  json["unique_persons"] = count_different(answers, person_of);
+  return json;
+}
+
+}  // namespace duet

@@ -1,0 +1,21 @@
+#pragma once
+/// What a list of answers is worth, as evaluation.json says it (docs/evaluation.md).
+
+#include <nlohmann/json.hpp>
+
+#include "apps/report/answers.h"
+
+namespace duet {
+
+/// n, accuracy, uar, macro_f1 and the confusion matrix.
+nlohmann::ordered_json figures_json(const Metrics& metrics);
+
+/// 95 % intervals of accuracy, uar and macro_f1 over `speakers` and over `persons`, with the number
+/// of groups; a key is missing where no answer has such a name.
+nlohmann::ordered_json intervals_json(const Answers& answers);
+
+/// All of them, with figures of each class, the loss, the calibration, and how many different
+/// files and people were asked about.
+nlohmann::ordered_json evaluation_json(const Answers& answers);
+
+}  // namespace duet

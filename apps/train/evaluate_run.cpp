@@ -1,0 +1,171 @@
+#include "apps/train/evaluate_run.h"
+
+#include "apps/report/evaluation.h"
+#include "apps/report/resampling.h"
+#include "apps/train/controls.h"
+#include "apps/train/run_pairs.h"
+#include "engine/atomic_file.h"
+
+namespace duet {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// The table of pairs with the answers beside them.
+void write_predictions(const std::filesystem::path& csv, const Answers& answers) {
+  std::vector<Pair> rows;
+  for (const Answer& answer : answers) {
+    Pair row = answer.pair;
+    row.other.emplace_back("answer", class_names[answer.label()]);
+    for (int c = 0; c < class_count; ++c)
+      row.other.emplace_back(fmt::format("p_{}", class_names[c]),
+                             fmt::format("{:.6f}", answer.probabilities[c]));
+    rows.push_back(std::move(row));
+  }
+  write_pairs(csv, rows);
+}
+
+ordered_json control_json(const Answers& answers) {
+  ordered_json json = figures_json(metrics_of(answers));
+  json["intervals"] = intervals_json(answers);
+  return json;
+}
+
+/// "0.7451 [0.6100, 0.8200]"
+std::string with_interval(const ordered_json& of, const char* key) {
+  std::string text = fmt::format("{:.4f}", of.at(key).get<double>());
+  if (of.contains("intervals"))
+    for (const char* groups : {"speakers", "persons"})
+      if (of.at("intervals").contains(groups)) {
+        const ordered_json& ends = of.at("intervals").at(groups).at(key);
+        return text +
+               fmt::format(" [{:.3f}, {:.3f}]", ends[0].get<double>(), ends[1].get<double>());
+      }
+  return text;
+}
+
+void print(const ordered_json& json, Progress& progress) {
+  const auto count = [&](const char* key) { return json.at(key).get<std::int64_t>(); };
+  progress.line(fmt::format("test: {} pairs of {} faces ({} persons) and {} clips ({} speakers)",
+                            count("n"), count("unique_faces"), count("unique_persons"),
+                            count("unique_clips"), count("unique_speakers")));
+  const auto row = [&](std::string name, const ordered_json& of) {
+    std::replace(name.begin(), name.end(), '_', ' ');
+    progress.line(fmt::format("{:>15}  accuracy {:23}  UAR {:23}  macro F1 {}", name,
+                              with_interval(of, "accuracy"), with_interval(of, "uar"),
+                              with_interval(of, "macro_f1")));
+  };
+  const std::string stream = json.at("stream");
+  row(stream == "both" ? "fused" : stream + " alone", json);
+  if (json.contains("controls"))
+    for (const auto& [name, control] : json.at("controls").items()) row(name, control);
+  progress.line(fmt::format("{:>15} {:>9} {:>9} {:>9}   <- answered", "", class_names[0],
+                            class_names[1], class_names[2]));
+  for (int t = 0; t < class_count; ++t) {
+    const ordered_json& answered = json.at("confusion").at(t);
+    progress.line(fmt::format("{:>15} {:>9} {:>9} {:>9}", class_names[t],
+                              answered[0].get<std::int64_t>(), answered[1].get<std::int64_t>(),
+                              answered[2].get<std::int64_t>()));
+  }
+}
+
+class Evaluator {
+ public:
+  Evaluator(const Config& config, Device device, const RunFolder& folder, Progress& progress)
+      : config_(config), device_(device), folder_(folder) {
+    if (!exists(folder.model()))
+      fail<DataError>("{}: no model yet; train_mm --resume {} goes on with the training",
+                      folder.model().string(), folder.path.string());
+    if (config.autotune) autotune_.emplace(folder.autotune());
+    pairs_ = run_pairs(config, folder, progress);
+    test_ = pairs_of_split(pairs_, "test");
+    model_ = load(folder);
+    samples_ = std::make_unique<Samples>(config.size, model_->front_end(),
+                                         static_cast<std::size_t>(config.cache_mb) << 20);
+  }
+
+  ordered_json evaluate_all() {
+    const Answers answers = ask(*model_);
+    write_predictions(folder_.predictions(), answers);
+    ordered_json json;
+    json["classes"] = class_names;
+    json["split"] = "test";
+    json["stream"] = config_.stream;
+    json.update(evaluation_json(answers));
+    std::vector<Pair> asked;
+    for (const std::size_t i : test_) asked.push_back(pairs_[i]);
+    json["fingerprint"] = split_fingerprint(asked);
+    json["split_fingerprint"] = model_->description.split_fingerprint;
+    if (config_.controls != "none") json["controls"] = controls(metrics_of(answers));
+    return json;
+  }
+
+ private:
+  std::unique_ptr<Model> load(const RunFolder& folder) const {
+    auto model = Model::load(folder.model(), device_, precision_of(config_, device_));
+    if (model->description.split_fingerprint != split_fingerprint(pairs_))
+      fail<DataError>("{}: was trained on other pairs than {} now lists; restore that file",
+                      folder.model().string(), folder_.pairs().string());
+    return model;
+  }
+
+  int workers() const { return static_cast<int>(config_.workers); }
+  Answers ask(Model& model) { return evaluate(model, *samples_, pairs_, test_, workers()); }
+
+  ordered_json controls(const Metrics& fused) {
+    ordered_json json;
+    json["majority"] = figures_json(fused.majority());
+    if (config_.stream != "both") return json;
+    for (const Modality modality : {Modality::face, Modality::voice}) {
+      const std::string stream = modality == Modality::face ? "face" : "voice";
+      const RunFolder own{folder_.control(stream)};
+      if (exists(own.model()) && exists(own.evaluation())) {
+        const std::unique_ptr<Model> single = load(own);
+        ordered_json& only = json[stream + "_only"] = control_json(ask(*single));
+        only["run"] = own.path.lexically_relative(folder_.path).generic_string();
+      }
+    }
+    for (const Modality modality : {Modality::face, Modality::voice}) {
+      ordered_json& shuffled =
+          json[modality == Modality::face ? "face_shuffled" : "voice_shuffled"] = control_json(
+              answers_when_shuffled(*model_, *samples_, pairs_, test_, modality, workers()));
+      shuffled["rounds"] = shuffle_rounds;
+    }
+    return json;
+  }
+
+  const Config& config_;
+  Device device_;
+  const RunFolder& folder_;
+  std::optional<Autotune> autotune_;
+  std::vector<Pair> pairs_;
+  std::vector<std::size_t> test_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Samples> samples_;
+};
+
+bool train_controls(const Config& config, Device device, const RunFolder& folder,
+                    Progress& progress) {
+  if (config.controls != "all" || config.stream != "both") return true;
+  for (const char* stream : {"face", "voice"}) {
+    const RunFolder own{folder.control(stream)};
+    if (exists(own.evaluation())) continue;
+    if (train_control(config, device, folder, stream, progress) == Trainer::Outcome::interrupted)
+      return false;
+    evaluate_run(control_config(config, folder, stream), device, own, progress);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool evaluate_run(const Config& config, Device device, const RunFolder& folder,
+                  Progress& progress) {
+  if (!train_controls(config, device, folder, progress)) return false;
+  const ordered_json json = Evaluator(config, device, folder, progress).evaluate_all();
+  write_file_atomically(folder.evaluation(), json.dump(2) + "\n");
+  print(json, progress);
+  return true;
+}
+
+}  // namespace duet
