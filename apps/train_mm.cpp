@@ -6,6 +6,7 @@
 #include "apps/cli/config.h"
 #include "apps/cli/program.h"
 #include "apps/data/inspect.h"
+#include "apps/reproduce/reproduce.h"
 #include "apps/train/evaluate_run.h"
 #include "apps/train/trainer.h"
 #include "engine/atomic_file.h"
@@ -35,6 +36,9 @@ struct CommandLine {
   bool quiet = false;
   Settings settings;
   std::vector<std::string> inspected;
+  StudyOptions study;
+  std::string study_folder;
+  std::vector<std::string> study_voices;
 };
 
 /// Ctrl-C: the first asks for an end after the step, the second ends at once.
@@ -175,6 +179,51 @@ int train(const CommandLine& line) {
   return exit_interrupted;
 }
 
+/// Which of the folders of voices is which: TESS by its names, any other is one of many speakers.
+void sort_voices(const std::vector<std::string>& folders, StudyOptions& study) {
+  for (const std::string& folder : folders) {
+    const bool tess = read_voices(folder).name == "TESS";
+    std::string& place = tess ? study.tess : study.many;
+    if (!place.empty())
+      fail<UsageError>("reproduce: both {} and {} are {}; give one of each kind", place, folder,
+                       tess ? "TESS" : "corpora of many speakers");
+    place = absolute_text(folder);
+  }
+}
+
+int reproduce(const CommandLine& line) {
+  StudyOptions study = line.study;
+  if (!study.faces.empty()) study.faces = absolute_text(study.faces);
+  sort_voices(line.study_voices, study);
+  std::signal(SIGINT, on_interrupt);
+  Progress progress(line.quiet);
+  if (reproduce(study, line.study_folder, stop_was_requested, progress) == StudyOutcome::finished)
+    return 0;
+  std::fputs("train_mm: stopped; the same command goes on\n", stderr);
+  return exit_interrupted;
+}
+
+void add_reproduce(CLI::App& app, CommandLine& line) {
+  app.add_option("--out", line.study_folder, "folder of the study; the same command goes on in it")
+      ->required();
+  app.add_option(
+      "--plan", line.study.plan,
+      "quick (small networks, within 2 hours on two cores) or full (the paper's network)");
+  app.add_option("--faces", line.study.faces, "folder of faces");
+  app.add_option("--voices", line.study_voices,
+                 "folder of voices: TESS, a corpus of many speakers, or each once");
+  app.add_option("--seeds", line.study.seeds, "runs of each experiment")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--epochs", line.study.epochs, "epochs of each run (0: the plan's)")
+      ->check(CLI::Range(0, 1000000));
+  app.add_option("--jobs", line.study.jobs, "runs at a time (0: the plan's)")
+      ->check(CLI::Range(0, 4096));
+  app.add_option("--threads", line.study.threads, "cores of each run (0: the plan's)")
+      ->check(CLI::Range(0, 4096));
+  app.add_option("--device", line.study.device, "auto, cpu, cuda, cuda:N");
+  app.add_flag("--quiet", line.quiet, "print errors only");
+}
+
 int main_body(int argc, char** argv) {
   CLI::App app{"Trains a two-stream network: a masked face and a voice in, an emotion out."};
   app.set_version_flag("--version", std::string("duet ") + DUET_VERSION);
@@ -205,6 +254,9 @@ int main_body(int argc, char** argv) {
       "evaluate", "asks a run's best model for its test pairs again, and writes its report");
   evaluation->add_option("RUN", line.evaluated, "folder of the run")->required();
   evaluation->fallthrough();
+  CLI::App* reproduction = app.add_subcommand(
+      "reproduce", "runs the paper's experiments and sets each of its figures beside ours");
+  add_reproduce(*reproduction, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -213,6 +265,7 @@ int main_body(int argc, char** argv) {
   for (const auto& [key, option] : given)
     if (option->count() > 0)
       line.settings[key] = switches.contains(key) ? (switches[key] ? "true" : "false") : texts[key];
+  if (reproduction->parsed()) return reproduce(line);
   if (evaluation->parsed()) return evaluate(line);
   if (!inspection->parsed()) return train(line);
   for (const std::string& folder : line.inspected) fmt::print("{}\n", to_string(inspect(folder)));

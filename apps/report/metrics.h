@@ -29,6 +29,10 @@ class Metrics {
   /// The mean over classes of 2·TP / (2·TP + FP + FN), over classes that occur as truth or answer.
   double macro_f1() const;
   double recall(int label) const;
+  template <int Label>
+  double recall_of() const {
+    return recall(Label);
+  }
   double precision(int label) const;
   double f1(int label) const;
   /// What always answering the most frequent class would have brought on the same questions.

@@ -46,15 +46,19 @@ std::vector<Metrics> metrics_by_group(const Answers& answers,
   return result;
 }
 
-Interval bootstrap_interval(const std::vector<Metrics>& groups, Figure figure) {
-  if (groups.empty()) return {};
+Interval bootstrap_interval(const std::vector<std::vector<Metrics>>& runs, Figure figure) {
+  if (runs.empty()) return {};
   RandomSequence random = random_for(1, "bootstrap");
   std::vector<double> values;
   for (int i = 0; i < interval_resamples; ++i) {
-    Metrics drawn;
-    for (std::size_t g = 0; g < groups.size(); ++g)
-      drawn += groups[random.below(static_cast<std::uint32_t>(groups.size()))];
-    values.push_back((drawn.*figure)());
+    double sum = 0;
+    for (const std::vector<Metrics>& groups : runs) {
+      Metrics drawn;
+      for (std::size_t g = 0; g < groups.size(); ++g)
+        drawn += groups[random.below(static_cast<std::uint32_t>(groups.size()))];
+      sum += (drawn.*figure)();
+    }
+    values.push_back(sum / static_cast<double>(runs.size()));
   }
   std::sort(values.begin(), values.end());
   constexpr double tail = (1 - interval_level) / 2;

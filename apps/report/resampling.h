@@ -25,9 +25,13 @@ inline constexpr double interval_level = 0.95;
 inline constexpr int interval_resamples = 2000;
 
 /// The percentile bootstrap over groups (Efron & Tibshirani 1993, chapter 13): as many groups as
-/// there are, drawn with replacement, `interval_resamples` times; the middle 95 % of the figure.
-/// The same draws on every call. With few groups it is too narrow rather than too wide.
-Interval bootstrap_interval(const std::vector<Metrics>& groups, Figure figure);
+/// a run has, drawn with replacement, `interval_resamples` times; the middle 95 % of the figure's
+/// mean over the runs (seeds, say). The same draws on every call. With few groups it is too narrow
+/// rather than too wide.
+Interval bootstrap_interval(const std::vector<std::vector<Metrics>>& runs, Figure figure);
+inline Interval bootstrap_interval(const std::vector<Metrics>& groups, Figure figure) {
+  return bootstrap_interval(std::vector<std::vector<Metrics>>{groups}, figure);
+}
 
 /// Two systems that answered the same pairs.
 struct PairedTest {

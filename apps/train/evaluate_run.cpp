@@ -1,7 +1,7 @@
 #include "apps/train/evaluate_run.h"
 
 #include "apps/report/evaluation.h"
-#include "apps/report/resampling.h"
+#include "apps/report/predictions.h"
 #include "apps/train/controls.h"
 #include "apps/train/run_pairs.h"
 #include "engine/atomic_file.h"
@@ -10,20 +10,6 @@ namespace duet {
 namespace {
 
 using nlohmann::ordered_json;
-
-/// The table of pairs with the answers beside them.
-void write_predictions(const std::filesystem::path& csv, const Answers& answers) {
-  std::vector<Pair> rows;
-  for (const Answer& answer : answers) {
-    Pair row = answer.pair;
-    row.other.emplace_back("answer", class_names[answer.label()]);
-    for (int c = 0; c < class_count; ++c)
-      row.other.emplace_back(fmt::format("p_{}", class_names[c]),
-                             fmt::format("{:.6f}", answer.probabilities[c]));
-    rows.push_back(std::move(row));
-  }
-  write_pairs(csv, rows);
-}
 
 ordered_json control_json(const Answers& answers) {
   ordered_json json = figures_json(metrics_of(answers));

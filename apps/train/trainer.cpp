@@ -44,6 +44,7 @@ std::string used_rows() {
 }  // namespace
 
 void request_stop() { stop_requested = true; }
+bool stop_was_requested() { return stop_requested; }
 
 Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress& progress)
     : config_(config), folder_(std::move(folder)), progress_(progress) {

@@ -17,6 +17,7 @@ namespace duet {
 
 /// Asks the training to stop after the step it is in; async-signal-safe.
 void request_stop();
+bool stop_was_requested();
 
 class Trainer {
  public:

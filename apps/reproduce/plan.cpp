@@ -1,0 +1,145 @@
+#include "apps/reproduce/plan.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "kernels/base/error.h"
+
+namespace duet {
+namespace {
+
+/// The sizes of a plan's network, and how long it learns.
+struct Scale {
+  const char* name;
+  const char* network;  ///< for people
+  Settings settings;
+  std::int64_t epochs;
+  /// Whether runs go side by side on a core each: small networks use a core better than two.
+  bool side_by_side;
+};
+
+const std::vector<Scale>& scales() {
+  static const std::vector<Scale> all = {
+      {"quick",
+       "a quarter of the paper's widths at 48 × 48 pixels",
+       {{"preset", "tiny"},
+        {"widths", "16,32,64,128"},
+        {"head", "256,128,64"},
+        {"dropout", "0"},
+        {"block_dropout", "0"}},
+       8,
+       true},
+      {"full",
+       "the paper's network at 128 × 128 pixels",
+       {{"preset", "paper"}, {"dropout", "0"}, {"block_dropout", "0"}},
+       50,
+       false},
+  };
+  return all;
+}
+
+Settings operator+(Settings base, const Settings& more) {
+  for (const auto& [key, value] : more) base[key] = value;
+  return base;
+}
+
+/// The paper's training: λ = 1e-4 on the convolutions, dropout 0.3 "in each layer", and nothing
+/// against the classes' unequal sizes.
+const Settings paper_l2 = {{"l2", "0.0001"}}, paper_no_l2 = {{"l2", "0"}},
+               paper_dropout = {{"dropout", "0.3"}, {"block_dropout", "0.3"}};
+const Settings paper_recipe = paper_l2 + paper_dropout;
+
+/// What works better (docs/results.md): no dropout, classes weighed, a learning rate that starts
+/// higher and falls, voices paired anew in each epoch.
+const Settings own_recipe = {{"class_weights", "balanced"},
+                             {"lr", "0.001"},
+                             {"lr_schedule", "cosine"},
+                             {"pairing", "per-epoch"}};
+
+constexpr double both_streams = 1, one_stream = 0.5;
+
+}  // namespace
+
+std::vector<std::string> plan_names() {
+  std::vector<std::string> names;
+  for (const Scale& scale : scales()) names.emplace_back(scale.name);
+  return names;
+}
+
+Plan make_plan(const StudyOptions& options) {
+  const auto scale = std::find_if(scales().begin(), scales().end(),
+                                  [&](const Scale& s) { return options.plan == s.name; });
+  if (scale == scales().end())
+    fail<UsageError>("--plan: '{}' is not one of {}", options.plan, fmt::join(plan_names(), ", "));
+  if (options.faces.empty()) fail<UsageError>("reproduce: --faces DIR is missing");
+  if (options.tess.empty() && options.many.empty())
+    fail<UsageError>(
+        "reproduce: --voices DIR is missing (once or twice: TESS, and a corpus of many "
+        "speakers)");
+  Plan plan;
+  plan.name = scale->name;
+  plan.seeds = options.seeds;
+  plan.epochs = options.epochs > 0 ? options.epochs : scale->epochs;
+  const auto cores = static_cast<std::int64_t>(std::max(1U, std::thread::hardware_concurrency()));
+  plan.jobs = options.jobs > 0 ? options.jobs : scale->side_by_side ? cores : 1;
+  plan.threads =
+      options.threads > 0 ? options.threads : std::max<std::int64_t>(1, cores / plan.jobs);
+  plan.summary = fmt::format("{}, {} epochs, {} seeds", scale->network, plan.epochs, plan.seeds);
+
+  const Settings base = scale->settings + Settings{{"faces", options.faces},
+                                                   {"epochs", std::to_string(plan.epochs)},
+                                                   {"device", options.device},
+                                                   {"workers", "1"}};
+  const auto add = [&](const char* name, const char* title, const std::string& voices,
+                       const Settings& recipe, const Settings& more = {}) {
+    Experiment experiment{name, title, base + recipe + more};
+    if (!voices.empty()) experiment.settings["voices"] = voices;
+    experiment.cost = more.contains("stream") ? one_stream : both_streams;
+    plan.experiments.push_back(std::move(experiment));
+  };
+  const Settings face = {{"stream", "face"}}, voice = {{"stream", "voice"}};
+  const auto split = [](const char* mode) { return Settings{{"split", mode}}; };
+  const std::string &many = options.many, &tess = options.tess;
+
+  add("paper-face", "faces alone, the paper's training", many.empty() ? tess : many, paper_recipe,
+      face);
+  if (!many.empty()) {
+    add("paper-voice-many", "voices of many speakers alone, the paper's training", many,
+        paper_recipe, voice);
+    add("paper-none", "fused, many speakers, neither L2 nor dropout", many, paper_no_l2);
+    add("paper-l2", "fused, many speakers, L2", many, paper_l2);
+    add("paper-dropout", "fused, many speakers, dropout", many, paper_no_l2 + paper_dropout);
+    add("paper-both", "fused, many speakers, L2 and dropout (the paper's training)", many,
+        paper_recipe);
+    add("own", "fused, many speakers, our training", many, own_recipe);
+    add("own-face", "faces alone, our training", many, own_recipe, face);
+    add("own-voice", "voices of many speakers alone, our training", many, own_recipe, voice);
+    add("own-no-bn", "the same, fused, without batch normalisation", many, own_recipe,
+        {{"batch_norm", "false"}});
+    add("leaky", "fused, split by clip: test speakers are known", many, own_recipe, split("leaky"));
+    add("leaky-voice", "voices alone, split by clip: test speakers are known", many, own_recipe,
+        voice + split("leaky"));
+  }
+  if (!tess.empty()) {
+    add("paper-voice-tess", "TESS alone, test words unheard, the paper's training", tess,
+        paper_recipe, voice);
+    add("paper-tess", "fused with TESS, test words unheard, the paper's training", tess,
+        paper_recipe);
+    add("tess", "fused with TESS, test words unheard, our training", tess, own_recipe);
+    add("tess-voice", "TESS alone, test words unheard, our training", tess, own_recipe, voice);
+    add("tess-cross", "fused with TESS, test actress unheard, our training", tess, own_recipe,
+        split("cross-actress"));
+    add("tess-cross-voice", "TESS alone, test actress unheard, our training", tess, own_recipe,
+        voice + split("cross-actress"));
+  }
+  return plan;
+}
+
+std::filesystem::path run_path(const std::filesystem::path& study, const Experiment& experiment,
+                               std::int64_t seed) {
+  return study / "runs" / fmt::format("{}-{}", experiment.name, seed);
+}
+
+}  // namespace duet

@@ -1,0 +1,49 @@
+#pragma once
+/// What `train_mm reproduce` runs: the paper's experiments, and those that say how to read them.
+
+#include <filesystem>
+
+#include "apps/cli/config.h"
+
+namespace duet {
+
+struct StudyOptions {
+  std::string plan = "quick";
+  std::string faces;
+  /// A corpus of two speakers (TESS) and one of many (CREMA-D, RAVDESS); either may be missing.
+  std::string tess, many;
+  std::int64_t seeds = 3;
+  /// 0: as many as the plan has.
+  std::int64_t epochs = 0;
+  /// Runs at a time and cores of each; 0: what the plan and the machine suggest.
+  std::int64_t jobs = 0, threads = 0;
+  std::string device = "auto";
+};
+
+/// A training with a recipe, done once for each seed.
+struct Experiment {
+  std::string name;   ///< of its folders
+  std::string title;  ///< for people
+  Settings settings;
+  /// The relative time that a run takes.
+  double cost = 1;
+};
+
+/// Runs of some epochs as the plan has them: sizes, epochs, and how many at a time.
+struct Plan {
+  std::string name;
+  std::string summary;  ///< one sentence: network, epochs, seeds
+  std::int64_t seeds = 3, epochs = 0, jobs = 1, threads = 0;
+  std::vector<Experiment> experiments;
+};
+
+/// UsageError for an unknown plan, and for no corpus to run it on.
+Plan make_plan(const StudyOptions& options);
+
+std::vector<std::string> plan_names();
+
+/// Where a run of an experiment is.
+std::filesystem::path run_path(const std::filesystem::path& study, const Experiment& experiment,
+                               std::int64_t seed);
+
+}  // namespace duet

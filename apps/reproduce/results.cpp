@@ -1,0 +1,305 @@
+#include "apps/reproduce/results.h"
+
+#include <cmath>
+
+#include "apps/report/predictions.h"
+#include "apps/report/resampling.h"
+#include "apps/reproduce/paper.h"
+#include "apps/train/run_folder.h"
+#include "engine/atomic_file.h"
+
+namespace duet {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+struct FinishedRun {
+  std::int64_t seed;
+  ordered_json evaluation;
+  Answers answers;
+};
+
+struct Finished {
+  const Experiment* experiment;
+  std::vector<FinishedRun> runs;
+};
+
+struct Spread {
+  double mean = 0, deviation = 0;  ///< of the sample; 0 of a single value
+};
+
+Spread spread_of(const std::vector<double>& values) {
+  Spread spread;
+  const auto n = static_cast<double>(values.size());
+  for (const double value : values) spread.mean += value / n;
+  double squares = 0;
+  for (const double value : values) squares += (value - spread.mean) * (value - spread.mean);
+  if (values.size() > 1) spread.deviation = std::sqrt(squares / (n - 1));
+  return spread;
+}
+
+Finished read(const Plan& plan, const Experiment& experiment, const fs::path& study) {
+  Finished finished{&experiment, {}};
+  for (std::int64_t seed = 1; seed <= plan.seeds; ++seed) {
+    const RunFolder folder{run_path(study, experiment, seed)};
+    if (!exists(folder.evaluation()))
+      fail<DataError>("{}: not there yet; the same command goes on", folder.evaluation().string());
+    finished.runs.push_back({seed, ordered_json::parse(read_file(folder.evaluation())),
+                             read_predictions(folder.predictions())});
+  }
+  return finished;
+}
+
+bool hears_voices(const Finished& e) { return e.runs.front().evaluation.at("stream") != "face"; }
+
+std::string group_of(bool speakers, const Pair& pair) {
+  return speakers ? pair.speaker : pair.person;
+}
+
+Interval interval_of(const Finished& e, Figure figure) {
+  const bool speakers = hears_voices(e);
+  std::vector<std::vector<Metrics>> runs;
+  for (const FinishedRun& run : e.runs)
+    runs.push_back(
+        metrics_by_group(run.answers, [&](const Pair& pair) { return group_of(speakers, pair); }));
+  return bootstrap_interval(runs, figure);
+}
+
+ordered_json spread_json(const Finished& e, Figure figure) {
+  std::vector<double> values;
+  for (const FinishedRun& run : e.runs) values.push_back((metrics_of(run.answers).*figure)());
+  const Spread spread = spread_of(values);
+  const Interval interval = interval_of(e, figure);
+  return {{"seeds", values},
+          {"mean", spread.mean},
+          {"sd", spread.deviation},
+          {"interval", {interval.low, interval.high}}};
+}
+
+ordered_json experiment_json(const Finished& e) {
+  ordered_json json;
+  json["name"] = e.experiment->name;
+  json["title"] = e.experiment->title;
+  for (const auto& [key, value] : e.experiment->settings)
+    if (key != "faces" && key != "voices") json["settings"][key] = value;
+  const auto& first = e.runs.front().evaluation;
+  json["stream"] = first.at("stream");
+  json["intervals_over"] = hears_voices(e) ? "speakers" : "persons";
+  json["accuracy"] = spread_json(e, &Metrics::accuracy);
+  json["uar"] = spread_json(e, &Metrics::uar);
+  json["macro_f1"] = spread_json(e, &Metrics::macro_f1);
+  json["runs"] = ordered_json::array();
+  for (const FinishedRun& run : e.runs) {
+    ordered_json r;
+    r["seed"] = run.seed;
+    for (const char* key : {"n", "accuracy", "uar", "macro_f1", "confusion", "unique_clips",
+                            "unique_speakers", "unique_faces", "unique_persons", "fingerprint"})
+      r[key] = run.evaluation.at(key);
+    json["runs"].push_back(std::move(r));
+  }
+  return json;
+}
+
+Figure figure_of(const std::string& name) {
+  if (name == "accuracy") return &Metrics::accuracy;
+  if (name == "negative") return &Metrics::recall_of<negative>;
+  if (name == "neutral") return &Metrics::recall_of<neutral>;
+  return &Metrics::recall_of<positive>;
+}
+
+ordered_json cell_json(const PaperCell& cell, const Finished* ours) {
+  ordered_json json;
+  json["table"] = cell.table;
+  json["what"] = cell.what;
+  json["paper"] = fmt::format("{:.{}f} %", cell.printed.percent, cell.printed.decimals);
+  const auto judge = [&](const char* verdict, const std::string& reason) {
+    json["verdict"] = verdict;
+    json["reason"] = reason;
+  };
+  Interval interval;
+  if (ours) {
+    const Figure figure = figure_of(cell.figure);
+    const ordered_json spread = spread_json(*ours, figure);
+    interval = interval_of(*ours, figure);
+    json["experiment"] = cell.experiment;
+    json["ours"] = spread.at("mean");
+    json["sd"] = spread.at("sd");
+    json["interval"] = spread.at("interval");
+    json["n"] = ours->runs.front().evaluation.at("n");
+  }
+  const double paper = cell.printed.percent / 100;
+  if (cell.n > 0 && !is_share_of(cell.printed, cell.n)) {
+    judge("cannot be", fmt::format("no count of {} test faces gives {}", cell.n,
+                                   json["paper"].get<std::string>()));
+  } else if (!cell.incomparable.empty()) {
+    judge("not comparable", cell.incomparable);
+  } else if (!ours) {
+    judge("not comparable", "this study has no such corpus");
+  } else {
+    const bool within = interval.low <= paper && paper <= interval.high;
+    judge(within ? "within" : "differs",
+          fmt::format("{} our 95 % interval over {}", within ? "inside" : "outside",
+                      hears_voices(*ours) ? "speakers" : "persons"));
+  }
+  return json;
+}
+
+/// A question that two experiments answer.
+struct Comparison {
+  const char *question, *first, *second;
+  /// Whether both were asked the same pairs.
+  bool paired = true;
+};
+
+constexpr Comparison comparisons[] = {
+    {"what the face adds to the voice", "own", "own-voice"},
+    {"what the voice adds to the face", "own", "own-face"},
+    {"what the face adds to TESS (words unheard)", "tess", "tess-voice"},
+    {"what the face adds to TESS (actress unheard)", "tess-cross", "tess-cross-voice"},
+    {"what our training adds to the paper's", "own", "paper-both"},
+    {"what batch normalisation brings", "own", "own-no-bn"},
+    {"what L2 brings", "paper-l2", "paper-none"},
+    {"what dropout brings", "paper-dropout", "paper-none"},
+    {"what L2 and dropout bring", "paper-both", "paper-none"},
+    {"what known speakers are worth, fused", "leaky", "own", false},
+    {"what known speakers are worth, voices alone", "leaky-voice", "own-voice", false},
+    {"what known actresses are worth (TESS, fused)", "tess", "tess-cross", false},
+    {"what known actresses are worth (TESS alone)", "tess-voice", "tess-cross-voice", false},
+};
+
+PairedTest test_of(const Finished& first, const Finished& second) {
+  std::vector<std::vector<PairedGroup>> runs;
+  const bool speakers = hears_voices(first);
+  for (std::size_t r = 0; r < first.runs.size(); ++r) {
+    const FinishedRun &a = first.runs[r], &b = second.runs[r];
+    if (a.evaluation.at("fingerprint") != b.evaluation.at("fingerprint"))
+      fail<DataError>("{} and {}, seed {}: were asked different pairs", first.experiment->name,
+                      second.experiment->name, a.seed);
+    std::map<std::string, PairedGroup> groups;
+    for (std::size_t i = 0; i < a.answers.size(); ++i) {
+      PairedGroup& group = groups[group_of(speakers, a.answers[i].pair)];
+      group.first.add(a.answers[i].pair.label, a.answers[i].label());
+      group.second.add(b.answers[i].pair.label, b.answers[i].label());
+    }
+    runs.emplace_back();
+    for (auto& [name, group] : groups) runs.back().push_back(group);
+  }
+  return paired_test(runs, &Metrics::uar);
+}
+
+ordered_json comparison_json(const Comparison& c, const Finished& first, const Finished& second) {
+  std::vector<double> differences;
+  for (std::size_t r = 0; r < first.runs.size(); ++r)
+    differences.push_back(metrics_of(first.runs[r].answers).uar() -
+                          metrics_of(second.runs[r].answers).uar());
+  const Spread spread = spread_of(differences);
+  ordered_json json = {{"question", c.question},    {"first", c.first},
+                       {"second", c.second},        {"seeds", differences},
+                       {"difference", spread.mean}, {"sd", spread.deviation},
+                       {"paired", c.paired}};
+  if (c.paired) {
+    const PairedTest test = test_of(first, second);
+    json["p"] = test.p;
+    json["groups"] = test.groups;
+  }
+  return json;
+}
+
+std::string percent(const ordered_json& value) {
+  return fmt::format("{:.1f}", 100 * value.get<double>());
+}
+
+std::string plus_minus(const ordered_json& spread) {
+  return fmt::format("{} ± {}", percent(spread.at("mean")), percent(spread.at("sd")));
+}
+
+std::string range(const ordered_json& interval) {
+  return fmt::format("{} to {}", percent(interval[0]), percent(interval[1]));
+}
+
+}  // namespace
+
+ordered_json study_results(const Plan& plan, const fs::path& study) {
+  std::map<std::string, Finished> finished;
+  ordered_json json;
+  json["plan"] = plan.name;
+  json["summary"] = plan.summary;
+  json["experiments"] = ordered_json::array();
+  for (const Experiment& experiment : plan.experiments) {
+    const Finished& one =
+        finished.emplace(experiment.name, read(plan, experiment, study)).first->second;
+    json["experiments"].push_back(experiment_json(one));
+  }
+  const auto find = [&](const std::string& name) {
+    const auto found = finished.find(name);
+    return found == finished.end() ? nullptr : &found->second;
+  };
+  json["comparisons"] = ordered_json::array();
+  for (const Comparison& c : comparisons) {
+    const Finished *first = find(c.first), *second = find(c.second);
+    if (first && second) json["comparisons"].push_back(comparison_json(c, *first, *second));
+  }
+  json["cells"] = ordered_json::array();
+  for (const PaperCell& cell : paper_cells())
+    json["cells"].push_back(cell_json(cell, find(cell.experiment)));
+  return json;
+}
+
+std::string study_markdown(const ordered_json& results) {
+  std::string text = fmt::format(
+      "Plan `{}`: {}. Figures are percentages. ± is the deviation over the seeds, each of which "
+      "has "
+      "test people of its own; an interval holds 95 % of 2000 resamplings of whole speakers (or of "
+      "persons, where no voice is heard). UAR is the mean over the classes of the share of right "
+      "answers: 33.3 by chance.\n",
+      results.at("plan").get<std::string>(), results.at("summary").get<std::string>());
+
+  text +=
+      "\n## Questions\n\nDifferences of UAR, in points. p: a permutation test on the same pairs "
+      "that exchanges whole speakers.\n\n| | | points | p |\n|---|---|---:|---:|\n";
+  for (const ordered_json& c : results.at("comparisons"))
+    text += fmt::format("| {} | `{}` − `{}` | {:+.1f} ± {:.1f} | {} |\n",
+                        c.at("question").get<std::string>(), c.at("first").get<std::string>(),
+                        c.at("second").get<std::string>(), 100 * c.at("difference").get<double>(),
+                        100 * c.at("sd").get<double>(),
+                        c.at("paired").get<bool>() ? fmt::format("{:.3f}", c.at("p").get<double>())
+                                                   : "other pairs");
+
+  text +=
+      "\n## Experiments\n\n| | | N | speakers | accuracy | UAR | interval of UAR | macro F1 "
+      "|\n|---|---|---:|---:|---:|---:|---:|---:|\n";
+  for (const ordered_json& e : results.at("experiments")) {
+    std::vector<std::int64_t> n, speakers;
+    for (const ordered_json& run : e.at("runs")) {
+      n.push_back(run.at("n"));
+      speakers.push_back(run.at("unique_speakers"));
+    }
+    const auto same_or_all = [](const std::vector<std::int64_t>& values) {
+      const bool same = std::all_of(values.begin(), values.end(),
+                                    [&](std::int64_t v) { return v == values.front(); });
+      return same ? std::to_string(values.front()) : fmt::format("{}", fmt::join(values, ", "));
+    };
+    text += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} | {} |\n",
+                        e.at("name").get<std::string>(), e.at("title").get<std::string>(),
+                        same_or_all(n), same_or_all(speakers), plus_minus(e.at("accuracy")),
+                        plus_minus(e.at("uar")), range(e.at("uar").at("interval")),
+                        plus_minus(e.at("macro_f1")));
+  }
+
+  text +=
+      "\n## The paper's cells\n\n| | | paper | ours | interval | N | verdict | reason "
+      "|\n|---|---|---:|---:|---:|---:|---|---|\n";
+  for (const ordered_json& c : results.at("cells")) {
+    const bool ours = c.contains("ours");
+    text += fmt::format(
+        "| {} | {} | {} | {} | {} | {} | **{}** | {} |\n", c.at("table").get<std::string>(),
+        c.at("what").get<std::string>(), c.at("paper").get<std::string>(),
+        ours ? fmt::format("{} ± {}", percent(c.at("ours")), percent(c.at("sd"))) : "",
+        ours ? range(c.at("interval")) : "", ours ? c.at("n").dump() : "",
+        c.at("verdict").get<std::string>(), c.at("reason").get<std::string>());
+  }
+  return text;
+}
+
+}  // namespace duet

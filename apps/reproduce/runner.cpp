@@ -1,0 +1,206 @@
+#include "apps/reproduce/runner.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <deque>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "apps/train/run_folder.h"
+#include "kernels/base/error.h"
+
+extern "C" char** environ;
+
+namespace duet {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds glance{200};
+constexpr std::chrono::seconds between_lines{60};
+
+struct Run {
+  const Experiment* experiment;
+  std::int64_t seed;
+  RunFolder folder;
+
+  std::string name() const { return folder.path.filename().string(); }
+  bool finished() const { return fs::exists(folder.evaluation()); }
+};
+
+/// Seconds of the epochs that a run's log has, and how many these are.
+struct Epochs {
+  double seconds = 0;
+  std::int64_t count = 0;
+};
+
+Epochs epochs_of(const Run& run) {
+  Epochs epochs;
+  std::ifstream file(run.folder.metrics());
+  for (std::string line; std::getline(file, line);) {
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_discarded()) break;
+    epochs.seconds += json.value("seconds", 0.0);
+    ++epochs.count;
+  }
+  return epochs;
+}
+
+std::vector<std::string> command_of(const Plan& plan, const Run& run) {
+  std::vector<std::string> words = {"train_mm", run.folder.holds_run() ? "--resume" : "--out",
+                                    run.folder.path.string(), "--threads",
+                                    std::to_string(plan.threads)};
+  if (run.folder.holds_run()) return words;
+  Settings settings = run.experiment->settings;
+  settings["seed"] = std::to_string(run.seed);
+  for (const auto& [key, value] : settings) {
+    std::string flag = "--" + key;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    if (value == "true") {
+      words.push_back(flag);
+    } else if (value == "false") {
+      words.push_back("--no-" + flag.substr(2));
+    } else {
+      words.insert(words.end(), {flag, value});
+    }
+  }
+  return words;
+}
+
+/// A child in a process group of its own: Ctrl-C at the terminal reaches this program alone, which
+/// passes it on once.
+pid_t start(const Plan& plan, const Run& run) {
+  fs::create_directories(run.folder.path);
+  std::vector<std::string> words = command_of(plan, run);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  const std::string log = (run.folder.path / "log.txt").string();
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  pid_t pid = -1;
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  const int error =
+      posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) fail("{}: cannot be started ({})", run.name(), std::strerror(error));
+  return pid;
+}
+
+std::string last_line(const fs::path& log) {
+  std::ifstream file(log);
+  std::string last;
+  for (std::string line; std::getline(file, line);)
+    if (!line.empty()) last = line;
+  return last;
+}
+
+/// What is known of the time: seconds that an epoch of cost 1 takes in a run.
+class Estimate {
+ public:
+  Estimate(const Plan& plan, const std::vector<Run>& runs) : plan_(plan), runs_(runs) {}
+
+  /// Of all that is left, or nothing while no epoch has ended.
+  std::optional<double> seconds_left() const {
+    double seconds = 0, done = 0, left = 0;
+    for (const Run& run : runs_) {
+      const Epochs epochs = epochs_of(run);
+      const double cost = run.experiment->cost;
+      seconds += epochs.seconds;
+      done += cost * static_cast<double>(epochs.count);
+      if (!run.finished()) left += cost * static_cast<double>(plan_.epochs - epochs.count);
+    }
+    if (done == 0) return std::nullopt;
+    return seconds / done * left / static_cast<double>(plan_.jobs);
+  }
+
+ private:
+  const Plan& plan_;
+  const std::vector<Run>& runs_;
+};
+
+std::string left_text(const Estimate& estimate) {
+  const std::optional<double> seconds = estimate.seconds_left();
+  return seconds ? "about " + clock_text(*seconds) + " left" : "no estimate before an epoch ends";
+}
+
+}  // namespace
+
+StudyOutcome run_study(const Plan& plan, const fs::path& study, const std::function<bool()>& stop,
+                       Progress& progress) {
+  std::vector<Run> runs;
+  // Seed by seed, so that an interrupted study has whole seeds.
+  for (std::int64_t seed = 1; seed <= plan.seeds; ++seed)
+    for (const Experiment& experiment : plan.experiments)
+      runs.push_back({&experiment, seed, {run_path(study, experiment, seed)}});
+  std::deque<const Run*> waiting;
+  for (const Run& run : runs)
+    if (!run.finished()) waiting.push_back(&run);
+  const Estimate estimate(plan, runs);
+  std::size_t done = runs.size() - waiting.size();
+  progress.line(fmt::format("{} runs ({}), {} done before; {} at a time on {} cores each",
+                            runs.size(), plan.summary, done, plan.jobs, plan.threads));
+
+  std::map<pid_t, const Run*> running;
+  std::vector<std::string> failed;
+  Clock::time_point said = Clock::now();
+  const auto say = [&](const std::string& text) {
+    said = Clock::now();
+    progress.line(fmt::format("{}/{}  {}  {}", done, runs.size(), text, left_text(estimate)));
+  };
+  bool stopped = false;
+  while (!running.empty() || (!waiting.empty() && !stopped)) {
+    if (!stopped && stop()) {
+      stopped = true;
+      for (const auto& [pid, run] : running) kill(pid, SIGINT);
+    }
+    while (!stopped && !waiting.empty() && running.size() < static_cast<std::size_t>(plan.jobs)) {
+      const Run& run = *waiting.front();
+      waiting.pop_front();
+      try {
+        running[start(plan, run)] = &run;
+      } catch (const std::exception& e) {
+        failed.push_back(fmt::format("{}: {}", run.name(), e.what()));
+      }
+    }
+    int status = 0;
+    if (const pid_t ended = waitpid(-1, &status, WNOHANG); ended > 0) {
+      const Run& run = *running.at(ended);
+      running.erase(ended);
+      if (run.finished()) {
+        ++done;
+        say(run.name());
+      } else if (!stopped) {
+        failed.push_back(fmt::format("{}: {}", run.name(), last_line(run.folder.path / "log.txt")));
+        say(run.name() + " failed");
+      }
+      continue;
+    }
+    if (Clock::now() - said > between_lines) {
+      std::vector<std::string> names;
+      for (const auto& [pid, run] : running) names.push_back(run->name());
+      say(fmt::format("{} …", fmt::join(names, ", ")));
+    }
+    std::this_thread::sleep_for(glance);
+  }
+  if (stopped) return StudyOutcome::interrupted;
+  if (!failed.empty())
+    fail("{} of {} runs failed:\n  {}\nthe same command tries them again", failed.size(),
+         runs.size(), fmt::join(failed, "\n  "));
+  return StudyOutcome::finished;
+}
+
+}  // namespace duet

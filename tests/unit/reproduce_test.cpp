@@ -1,0 +1,191 @@
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "apps/report/evaluation.h"
+#include "apps/report/predictions.h"
+#include "apps/reproduce/paper.h"
+#include "apps/reproduce/results.h"
+#include "apps/train/run_folder.h"
+#include "tests/temporary_folder.h"
+
+using namespace duet;
+using doctest::Approx;
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Three speakers with four pairs of each class; of each class of each speaker `right` are right.
+Answers answers_with(int right) {
+  Answers answers;
+  for (int speaker = 0; speaker < 3; ++speaker)
+    for (int label = 0; label < class_count; ++label)
+      for (int i = 0; i < 4; ++i) {
+        Answer answer;
+        answer.pair.face = fmt::format("/f/{}-{}-{}.png", speaker, label, i);
+        answer.pair.voice = fmt::format("/v/{}-{}-{}.wav", speaker, label, i);
+        answer.pair.label = label;
+        answer.pair.split = "test";
+        answer.pair.speaker = fmt::format("s{}", speaker);
+        answer.pair.person = fmt::format("p{}", i);
+        answer.probabilities.fill(0.125f);
+        answer.probabilities[i < right ? label : (label + 1) % class_count] = 0.75f;
+        answers.push_back(answer);
+      }
+  return answers;
+}
+
+void write_run(const fs::path& path, const Answers& answers, const char* fingerprint = "f") {
+  const RunFolder folder{path};
+  fs::create_directories(path);
+  ordered_json json = evaluation_json(answers);
+  json["stream"] = "both";
+  json["fingerprint"] = fingerprint;
+  write_text(folder.evaluation(), json.dump());
+  write_predictions(folder.predictions(), answers);
+}
+
+/// A plan of three experiments over two seeds, with their runs.
+struct Study {
+  TemporaryFolder folder;
+  Plan plan;
+
+  Study() {
+    plan.name = "quick", plan.summary = "small", plan.seeds = 2, plan.epochs = 1;
+    for (const char* name : {"own", "own-voice", "paper-both"})
+      plan.experiments.push_back({name, name, {}});
+    write("own", 1, 4), write("own", 2, 3);
+    write("own-voice", 1, 3), write("own-voice", 2, 2);
+    write("paper-both", 1, 3), write("paper-both", 2, 3);
+  }
+  void write(const char* name, int seed, int right, const char* fingerprint = "f") const {
+    write_run(run_path(folder.path(), {name, name, {}}, seed), answers_with(right), fingerprint);
+  }
+  ordered_json results() const { return study_results(plan, folder.path()); }
+};
+
+}  // namespace
+
+TEST_CASE("paper: which percentages a count of test faces can give") {
+  CHECK(is_share_of({75.67, 2}, 1155));   // 874
+  CHECK(is_share_of({68.48, 2}, 1155));   // 791
+  CHECK(!is_share_of({99.92, 2}, 1155));  // 1154 is 99.91
+  CHECK(is_share_of({55.6, 1}, 1155));
+  CHECK(is_share_of({100, 2}, 7));
+  CHECK(is_share_of({0, 0}, 7));
+  CHECK(!is_share_of({81.64, 2}, paper_test_positive));
+  CHECK(!is_share_of({70.78, 2}, paper_test_neutral));
+  CHECK(!is_share_of({63.79, 2}, paper_test_negative));
+  // By trying every count.
+  for (int hundredths = 0; hundredths <= 10000; hundredths += 7) {
+    bool found = false;
+    for (int k = 0; k <= 95; ++k) found |= std::lround(10000.0 * k / 95) == hundredths;
+    CHECK(is_share_of({hundredths / 100.0, 2}, 95) == found);
+  }
+  CHECK(paper_test_negative + paper_test_neutral + paper_test_positive == paper_test);
+}
+
+TEST_CASE("plan: its experiments are settings that a run takes") {
+  StudyOptions options;
+  options.faces = "/f", options.tess = "/t", options.many = "/m";
+  for (const std::string& name : plan_names()) {
+    options.plan = name;
+    const Plan plan = make_plan(options);
+    std::set<std::string> names;
+    for (const Experiment& experiment : plan.experiments) {
+      CHECK(names.insert(experiment.name).second);
+      CHECK_NOTHROW(resolve({}, experiment.settings));
+    }
+    // What the paper's cells ask for is there.
+    for (const PaperCell& cell : paper_cells()) CHECK(names.contains(cell.experiment));
+  }
+  options.tess.clear();
+  for (const Experiment& experiment : make_plan(options).experiments)
+    CHECK(experiment.settings.at("voices") == "/m");
+  const auto refused = [](StudyOptions o) { return message_of<UsageError>([&] { make_plan(o); }); };
+  CHECK(refused({.plan = "slow", .faces = "/f", .many = "/m"}).find("quick, full") !=
+        std::string::npos);
+  CHECK(refused({.many = "/m"}).find("--faces") != std::string::npos);
+  CHECK(refused({.faces = "/f"}).find("--voices") != std::string::npos);
+}
+
+TEST_CASE("results: means, deviations and intervals over seeds") {
+  const Study study;
+  const ordered_json results = study.results();
+  const ordered_json& own = results.at("experiments").at(0);
+  CHECK(own.at("uar").at("mean").get<double>() == Approx(0.875));
+  CHECK(own.at("uar").at("sd").get<double>() == Approx(0.25 / std::sqrt(2.0)));
+  // Speakers do not differ here.
+  CHECK(own.at("uar").at("interval")[0].get<double>() == Approx(0.875));
+  CHECK(own.at("runs").size() == 2);
+  CHECK(own.at("runs").at(1).at("n") == 36);
+  const std::string page = study_markdown(results);
+  CHECK(page.find("| `own` | own | 36 | 3 | 87.5 ± 17.7 | 87.5 ± 17.7 | 87.5 to 87.5 |") !=
+        std::string::npos);
+}
+
+TEST_CASE("results: comparisons are paired") {
+  const Study study;
+  const ordered_json c = study.results().at("comparisons").at(0);
+  CHECK(c.at("first") == "own");
+  CHECK(c.at("difference").get<double>() == Approx(0.25));
+  CHECK(c.at("sd").get<double>() == Approx(0).epsilon(1e-9));
+  CHECK(c.at("groups") == 6);
+  CHECK(c.at("p").get<double>() == Approx(2.0 / 64));
+  study.write("own-voice", 2, 2, "others");
+  CHECK(message_of<DataError>([&] {
+          study.results();
+        }).find("seed 2: were asked different pairs") != std::string::npos);
+}
+
+TEST_CASE("results: every cell of the paper has a verdict with its reason") {
+  const Study study;
+  std::map<std::string, ordered_json> cells;
+  const ordered_json results = study.results();
+  for (const ordered_json& cell : results.at("cells")) {
+    CHECK(!cell.at("reason").get<std::string>().empty());
+    cells[cell.at("table").get<std::string>() + " " + cell.at("what").get<std::string>()] = cell;
+  }
+  CHECK(cells.size() == paper_cells().size());
+  CHECK(cells.at("Table 4 fused with TESS").at("verdict") == "cannot be");
+  CHECK(cells.at("Table 3 voices alone, TESS").at("verdict") == "not comparable");
+  CHECK(cells.at("Figure 6 L2").at("verdict") == "not comparable");  // no such runs here
+  // Ours is 75.0 without any spread: 75.67 lies outside.
+  CHECK(cells.at("Table 4 fused with CREMA-D").at("verdict") == "differs");
+  CHECK(cells.at("Table 4 fused with CREMA-D").at("ours").get<double>() == Approx(0.75));
+  CHECK(cells.at("Per class positive, fused with CREMA-D").at("verdict") == "cannot be");
+  // With a run that is always right beside one that is wrong half of the time, speakers differ:
+  // the interval is wide enough.
+  Answers mixed = answers_with(4);
+  const Answers half = answers_with(2);
+  std::copy(half.begin(), half.begin() + 12, mixed.begin());
+  for (const int seed : {1, 2})
+    write_run(run_path(study.folder.path(), study.plan.experiments[2], seed), mixed);
+  const ordered_json wider = study.results();
+  for (const ordered_json& cell : wider.at("cells"))
+    if (cell.at("what") == "fused with CREMA-D") CHECK(cell.at("verdict") == "within");
+}
+
+TEST_CASE("results: a run that is missing is named") {
+  const Study study;
+  fs::remove_all(run_path(study.folder.path(), study.plan.experiments[1], 2));
+  CHECK(message_of<DataError>([&] { study.results(); }).find("own-voice-2") != std::string::npos);
+}
+
+TEST_CASE("predictions: written and read") {
+  const TemporaryFolder folder;
+  const fs::path csv = folder / "predictions.csv";
+  write_predictions(csv, answers_with(3));
+  const Answers read = read_predictions(csv);
+  REQUIRE(read.size() == 36);
+  CHECK(metrics_of(read).confusion() == metrics_of(answers_with(3)).confusion());
+  CHECK(read[0].probabilities[0] == 0.75f);
+  CHECK(read[5].pair.speaker == "s0");
+  write_text(csv, "voice,label,p_negative,p_neutral,p_positive\na.wav,neutral,0.5,half,0\n");
+  CHECK(message_of<DataError>([&] { read_predictions(csv); }).find("p_neutral 'half'") !=
+        std::string::npos);
+  write_text(csv, "voice,label,p_negative,p_neutral\na.wav,neutral,0.5,0.5\n");
+  CHECK(message_of<DataError>([&] { read_predictions(csv); }).find("no column p_positive") !=
+        std::string::npos);
+}
