@@ -100,6 +100,9 @@ void Trainer::resume() {
     state_.penalty_sum = j.at("penalty_sum");
     state_.norm_sum = j.at("norm_sum");
     state_.seen = j.at("seen");
+    // Checkpoints of older versions lack it, which at an epoch's end does no harm.
+    if (state_.seen > 0 || j.contains("part_norm_sums"))
+      state_.part_norm_sums = j.at("part_norm_sums");
     state_.right = j.at("right");
     state_.best_uar = j.at("best_uar");
     state_.best_loss = j.at("best_loss");
@@ -127,6 +130,7 @@ void Trainer::save_checkpoint() {
                   {"loss_sum", state_.loss_sum},
                   {"penalty_sum", state_.penalty_sum},
                   {"norm_sum", state_.norm_sum},
+                  {"part_norm_sums", state_.part_norm_sums},
                   {"seen", state_.seen},
                   {"right", state_.right},
                   {"best_uar", state_.best_uar},
@@ -243,6 +247,8 @@ double Trainer::finish_step() {
   state_.loss_sum += (result.loss + penalty) * n;
   state_.penalty_sum += penalty * n;
   state_.norm_sum += result.norm * n;
+  for (std::size_t i = 0; i < network_parts.size(); ++i)
+    state_.part_norm_sums[i] += result.part_norms[i] * n;
   state_.seen += result.pairs;
   state_.right += result.right;
   ++state_.step_in_epoch;
@@ -301,6 +307,10 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   j["l2_penalty"] = state_.penalty_sum / seen;
   j["train_accuracy"] = static_cast<double>(state_.right) / seen;
   j["gradient_norm"] = state_.norm_sum / seen;
+  const bool has_part[] = {model_->sees_faces(), model_->hears_voices(), true};
+  for (std::size_t i = 0; i < network_parts.size(); ++i)
+    if (has_part[i])
+      j[fmt::format("gradient_norm_{}", network_parts[i])] = state_.part_norm_sums[i] / seen;
   j["dev_loss"] = dev.loss;
   j["dev_accuracy"] = dev.metrics.accuracy();
   j["dev_uar"] = dev.metrics.uar();
@@ -349,6 +359,7 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   ++state_.epoch;
   state_.step_in_epoch = 0;
   state_.loss_sum = state_.penalty_sum = state_.norm_sum = 0;
+  state_.part_norm_sums = {};
   state_.seen = state_.right = 0;
 }
 

@@ -1,5 +1,6 @@
 /// A whole run, and everything that its model is asked.
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -52,8 +53,10 @@ TEST_CASE("run: its folder holds what it should") {
     const json epoch = json::parse(epochs[i]);
     CHECK(epoch.at("epoch") == i + 1);
     CHECK(epoch.at("steps") == tiny_steps * (i + 1));
-    for (const char* key : {"loss", "l2_penalty", "train_accuracy", "gradient_norm", "dev_loss",
-                            "dev_accuracy", "dev_uar", "lr", "pairs_per_second", "data_wait"})
+    for (const char* key :
+         {"loss", "l2_penalty", "train_accuracy", "gradient_norm", "gradient_norm_face",
+          "gradient_norm_voice", "gradient_norm_joint", "dev_loss", "dev_accuracy", "dev_uar", "lr",
+          "pairs_per_second", "data_wait"})
       CHECK_MESSAGE(epoch.at(key).is_number(), key);
   }
 
@@ -111,6 +114,35 @@ TEST_CASE("run: each stream alone, and every fusion") {
     CHECK(j.contains("face") == (kind[1] != "voice"));
     CHECK(j.contains("voice") == (kind[1] != "face"));
     CHECK(temporary_files(run).empty());
+  }
+}
+
+TEST_CASE("run: the norms of the gradient's parts are those of one gradient") {
+  // One step an epoch, so that the means are that step's norms.
+  const Words options = {"--batch-size", "24", "--epochs", "1"};
+  const TemporaryFolder folder;
+  const auto train = [&](const char* stream) {
+    const Ended ended = train_mm(begin(folder / stream, options + Words{"--stream", stream}));
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    return json::parse(read_text(folder / stream / "metrics.jsonl"));
+  };
+  for (const char* stream : {"both", "face", "voice"}) {
+    CAPTURE(stream);
+    const json epoch = train(stream);
+    double square = 0;
+    for (const std::string part : {"face", "voice", "joint"}) {
+      CAPTURE(part);
+      const std::string key = "gradient_norm_" + part;
+      const bool has = part == "joint" || stream == part || stream == std::string("both");
+      REQUIRE(epoch.contains(key) == has);
+      if (!has) continue;
+      const double norm = epoch.at(key);
+      CHECK(norm > 0);
+      square += norm * norm;
+    }
+    // A few roundings of 2^-53.
+    CHECK(std::sqrt(square) ==
+          doctest::Approx(epoch.at("gradient_norm").get<double>()).epsilon(1e-14));
   }
 }
 
