@@ -55,7 +55,8 @@ void TrainStep::stage(const Batch& batch) {
   std::memcpy(bytes.view().data, &state, sizeof state);
   const std::span<const std::int32_t> labels = batch.labels.span<std::int32_t>();
   staged_labels_.assign(labels.begin(), labels.end());
-  staging_.put({batch.raw.faces, batch.raw.waves, batch.face_augmentations,
+  const auto& [faces, waves, presence] = batch.raw;
+  staging_.put({faces, waves, presence.face, presence.voice, batch.face_augmentations,
                 batch.voice_augmentations, batch.labels, bytes});
 }
 
@@ -90,8 +91,9 @@ Tensor TrainStep::loss_of(const Tensor& logits, const Tensor& labels) const {
 }
 
 TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
-  const Batch batch{{staged[0], staged[1]}, staged[2], staged[3], staged[4], {}};
-  const auto* state = static_cast<const StepState*>(staged[5].view().data);
+  const RawInputs raw{staged[0], staged[1], {staged[2], staged[3]}};
+  const Batch batch{raw, staged[4], staged[5], staged[6], {}};
+  const auto* state = static_cast<const StepState*>(staged[7].view().data);
   model_.network().set_mode(Mode::training);
   model_.random().count_masks_in(&state->masks_drawn);
   const Inputs inputs =

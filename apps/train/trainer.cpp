@@ -151,6 +151,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
   plan.voices = model_->hears_voices();
   plan.augment_faces = config_.augment_faces;
   plan.augment_voices = config_.augment_voices;
+  plan.modality_dropout = config_.modality_dropout;
   plan.device = model_->device();
   plan.dtype = model_->dtype();
   plan.seed = static_cast<std::uint64_t>(config_.seed);
@@ -277,6 +278,7 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   if (!config_.bn_reestimate || !config_.batch_norm) return;
   BatchPlan plan = training_plan(pairs);
   plan.augment_faces = false;
+  plan.modality_dropout = 0;
   const Philox order = random_stream(plan.seed, RandomDomain::batch_order, 0);
   RandomSequence(order.seed, order.stream).shuffle(plan.order);
   // Whole batches only, unless there is but one.
@@ -288,7 +290,7 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   Batches batches(*samples_, std::move(plan), static_cast<int>(config_.workers));
   while (std::optional<Batch> batch = batches.next()) {
     const Device device = model_->device();
-    batch->raw = {batch->raw.faces.to(device), batch->raw.waves.to(device)};
+    batch->raw = {batch->raw.faces.to(device), batch->raw.waves.to(device), {}};
     batch->voice_augmentations = batch->voice_augmentations.to(device);
     model_->forward(model_->prepare(augmented(*batch, static_cast<std::uint64_t>(config_.seed))));
   }

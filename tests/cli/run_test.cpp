@@ -165,6 +165,26 @@ TEST_CASE("infer: an answer for programs and one for people") {
   CHECK(holds(bars.out, {"negative", "neutral", "positive", "█", " %"}));
 }
 
+TEST_CASE("modality dropout: a stream has no gradient from a pair that lacks it") {
+  // One pair in the only step of the epoch, which always lacks a stream.
+  const TemporaryFolder folder;
+  int faces = 0, voices = 0;
+  for (int seed = 1; seed <= 6; ++seed) {
+    const fs::path run = folder / std::to_string(seed);
+    const Ended ended =
+        train_mm(begin(run, {"--modality-dropout", "1", "--batch-size", "1", "--max-steps", "1",
+                             "--head", "64", "--seed", std::to_string(seed)}));
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    const json epoch = json::parse(read_text(run / "metrics.jsonl"));
+    const double face = epoch.at("gradient_norm_face"), voice = epoch.at("gradient_norm_voice");
+    CHECK((face == 0 || voice == 0));
+    faces += face > 0;
+    voices += voice > 0;
+  }
+  CHECK(faces > 0);
+  CHECK(voices > 0);
+}
+
 TEST_CASE("infer: a table of pairs, in order, past a bad file") {
   const TemporaryFolder folder;
   write_text(folder / "bad.wav", "this is no sound\n");
