@@ -33,36 +33,60 @@ void warn(const std::vector<std::string>& warnings) {
     fmt::print(stderr, "infer_mm: warning: {}\n", warning);
 }
 
-/// Decodes one file of each stream that the model has into row `i` of a batch.
+/// The stream that a pair lacks, though the network has it; "" where it has all of them.
+std::string missing_stream(const Model& model, const fs::path& face, const fs::path& voice) {
+  if (model.sees_faces() && face.empty()) return "face";
+  return model.hears_voices() && voice.empty() ? "voice" : "";
+}
+
+/// Why the model has no answer where this stream is missing; "" where it has one.
+std::string refusal(const Model& model, const std::string& missing) {
+  if (missing.empty() || model.may_lack_a_stream()) return "";
+  if (!model.sees_faces() || !model.hears_voices())
+    return fmt::format("the model is one of {}s alone", missing);
+  return fmt::format(
+      "trained without --modality-dropout, the model has not learned to do without a {}", missing);
+}
+
+/// Decodes a file for each stream that the batch has into its row `i`; an empty path leaves the
+/// row as it is.
 void read_into(const Model& model, const RawInputs& raw, std::int64_t i, const fs::path& face,
                const fs::path& voice) {
   const std::int64_t size = model.config().size, samples = model.front_end().clip_samples();
-  if (model.sees_faces()) {
+  if (raw.faces && !face.empty()) {
     const Picture picture = read_picture(face);
     warn(picture.warnings);
     face_pixels(picture, size,
                 raw.faces.span<float>().subspan(i * size * size * 3, size * size * 3));
   }
-  if (model.hears_voices()) {
+  if (raw.waves && !voice.empty()) {
     const Sound sound = read_sound(voice, static_cast<int>(model.front_end().sample_rate));
     warn(sound.warnings);
     fit_clip(sound.samples, raw.waves.span<float>().subspan(i * samples, samples));
   }
 }
 
-RawInputs empty_inputs(const Model& model, std::int64_t n) {
+/// A batch of n pairs, all zero, of the streams that the model has and that some pair has.
+RawInputs blank_inputs(const Model& model, std::int64_t n, bool faces, bool voices) {
   const std::int64_t size = model.config().size;
   RawInputs raw;
-  if (model.sees_faces()) raw.faces = Tensor::empty({n, size, size, 3});
-  if (model.hears_voices()) raw.waves = Tensor::empty({n, model.front_end().clip_samples()});
+  if (model.sees_faces() && faces) raw.faces = Tensor::zeros({n, size, size, 3});
+  if (model.hears_voices() && voices)
+    raw.waves = Tensor::zeros({n, model.front_end().clip_samples()});
   return raw;
 }
 
+/// "  (voice missing)"
+std::string note_of(const std::string& missing) {
+  return missing.empty() ? "" : fmt::format("  ({} missing)", missing);
+}
+
 ordered_json answer_json(const std::string& face, const std::string& voice,
-                         const float* probabilities) {
+                         const std::string& missing, const float* probabilities) {
   ordered_json json;
   if (!face.empty()) json["face"] = face;
   if (!voice.empty()) json["voice"] = voice;
+  if (!missing.empty()) json["missing"] = missing;
   json["label"] =
       class_names[std::max_element(probabilities, probabilities + class_count) - probabilities];
   for (int c = 0; c < class_count; ++c) json["probabilities"][class_names[c]] = probabilities[c];
@@ -74,9 +98,9 @@ std::string dump(const ordered_json& json) {
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-void print_bars(const float* probabilities) {
+void print_bars(const float* probabilities, const std::string& missing) {
   const auto best = std::max_element(probabilities, probabilities + class_count) - probabilities;
-  fmt::print("{}\n", class_names[best]);
+  fmt::print("{}{}\n", class_names[best], note_of(missing));
   for (int c = 0; c < class_count; ++c) {
     std::string bar;
     for (int i = 0; i < static_cast<int>(probabilities[c] * 40 + 0.5f); ++i) bar += "█";
@@ -156,24 +180,30 @@ int infer_pairs(Model& model, const CommandLine& line) {
   int status = 0;
   for (std::size_t begin = 0; begin < pairs.size(); begin += batch_size) {
     const std::size_t end = std::min(begin + batch_size, pairs.size());
-    const RawInputs raw = empty_inputs(model, static_cast<std::int64_t>(end - begin));
-    std::vector<std::string> errors(end - begin);
-    parallel_chunks(static_cast<std::int64_t>(end - begin), [&](std::int64_t i) {
+    const auto n = static_cast<std::int64_t>(end - begin);
+    const bool partly = model.may_lack_a_stream();
+    const auto some_have = [&](fs::path Pair::*stream) {
+      return !partly || std::any_of(pairs.begin() + begin, pairs.begin() + end,
+                                    [&](const Pair& pair) { return !(pair.*stream).empty(); });
+    };
+    RawInputs raw = blank_inputs(model, n, some_have(&Pair::face), some_have(&Pair::voice));
+    if (partly) raw.presence = {Tensor::full({n}, 1), Tensor::full({n}, 1)};
+    std::vector<std::string> missing(n), errors(n);
+    parallel_chunks(n, [&](std::int64_t i) {
       const SerialScope alone;
       const Pair& pair = pairs[begin + i];
+      missing[i] = missing_stream(model, pair.face, pair.voice);
+      // A row in error goes through the network like the others and is not looked at.
       try {
-        if (model.sees_faces() && pair.face.empty())
-          fail<DataError>("this pair has no face, and the model needs one");
-        if (model.hears_voices() && pair.voice.empty())
-          fail<DataError>("this pair has no voice, and the model needs one");
+        if (const std::string why = refusal(model, missing[i]); !why.empty())
+          fail<DataError>("this pair has no {}: {}", missing[i], why);
         read_into(model, raw, i, pair.face, pair.voice);
       } catch (const DataError& e) {
         errors[i] = e.what();
-        // The row goes through the network like the others and is not looked at.
-        const std::int64_t size = model.config().size * model.config().size * 3,
-                           samples = model.front_end().clip_samples();
-        if (raw.faces) std::fill_n(raw.faces.data<float>() + i * size, size, 0.0f);
-        if (raw.waves) std::fill_n(raw.waves.data<float>() + i * samples, samples, 0.0f);
+      }
+      if (partly) {
+        raw.presence.face.data<float>()[i] = missing[i] != "face";
+        raw.presence.voice.data<float>()[i] = missing[i] != "voice";
       }
     });
     const Tensor probabilities = model.probabilities(raw);
@@ -189,7 +219,7 @@ int infer_pairs(Model& model, const CommandLine& line) {
         json["voice"] = voice;
         json["error"] = errors[i];
       } else {
-        json = answer_json(face, voice, row);
+        json = answer_json(face, voice, missing[i], row);
       }
       if (pair.label != no_label) json["true_label"] = class_names[pair.label];
       if (!pair.split.empty()) json["split"] = pair.split;
@@ -200,8 +230,8 @@ int infer_pairs(Model& model, const CommandLine& line) {
       } else if (!errors[i].empty()) {
         fmt::print("{} {}: {}\n", face, voice, errors[i]);
       } else {
-        fmt::print("{:<9} {:.3f} {:.3f} {:.3f}  {} {}\n", json["label"].get<std::string>(), row[0],
-                   row[1], row[2], face, voice);
+        fmt::print("{:<9} {:.3f} {:.3f} {:.3f}  {} {}{}\n", json["label"].get<std::string>(),
+                   row[0], row[1], row[2], face, voice, note_of(missing[i]));
       }
     }
     std::fflush(stdout);
@@ -229,24 +259,26 @@ int infer(const CommandLine& line) {
     if (!model->hears_voices())
       fail<UsageError>("--spectrogram: {} is a model of faces alone", line.model);
     write_spectrogram(*model, line.voice, line.spectrogram);
-    if (line.face.empty() && line.dump_inputs.empty() && model->sees_faces()) return 0;
+    if (line.face.empty() && line.dump_inputs.empty() && model->sees_faces() &&
+        !model->may_lack_a_stream())
+      return 0;
   }
-  if (model->sees_faces() && line.face.empty())
-    fail<UsageError>("{} was trained on faces{}: --face F is missing", line.model,
-                     model->hears_voices() ? " and voices" : "");
-  if (model->hears_voices() && line.voice.empty())
-    fail<UsageError>("{} was trained on {}voices: --voice W is missing", line.model,
-                     model->sees_faces() ? "faces and " : "");
-  const RawInputs raw = empty_inputs(*model, 1);
+  const std::string missing = missing_stream(*model, line.face, line.voice);
+  if (line.face.empty() && line.voice.empty())
+    fail<UsageError>("nothing to answer: --face F, --voice W or --pairs CSV is missing");
+  if (const std::string why = refusal(*model, missing); !why.empty())
+    fail<UsageError>("{}: --{} {} is missing: {}", line.model, missing,
+                     missing == "face" ? "F" : "W", why);
+  const RawInputs raw = blank_inputs(*model, 1, !line.face.empty(), !line.voice.empty());
   read_into(*model, raw, 0, line.face, line.voice);
   if (!line.dump_inputs.empty()) dump_inputs(*model, raw, line.dump_inputs);
   const Tensor probabilities = model->probabilities(raw);
   if (line.json)
     fmt::print("{}\n", dump(answer_json(model->sees_faces() ? line.face : "",
-                                        model->hears_voices() ? line.voice : "",
+                                        model->hears_voices() ? line.voice : "", missing,
                                         probabilities.data<float>())));
   else
-    print_bars(probabilities.data<float>());
+    print_bars(probabilities.data<float>(), missing);
   return 0;
 }
 

@@ -15,6 +15,7 @@ enum class RandomDomain : std::uint64_t {
   voice_augmentation,
   split,
   pairing,
+  modality_dropout,
 };
 
 /// Stream `index` (below 2^56) of a domain.

@@ -1,9 +1,21 @@
 #include "layers/two_stream.h"
 
+#include "engine/ops/binary.h"
 #include "engine/ops/cast.h"
 #include "engine/ops/permute.h"
+#include "engine/ops/reshape.h"
 
 namespace duet {
+namespace {
+
+/// A stream's map (N, H, W, C) as the fusion is given it: zero for the pairs that lack the stream.
+/// Where all lack it there is no map, and the other stream's says how large it would be.
+Tensor where_present(const Tensor& map, const Tensor& presence, const Tensor& other) {
+  if (!map) return Tensor::zeros(other.shape(), other.dtype(), other.device());
+  return presence ? map * reshape(presence, {presence.numel(), 1, 1, 1}) : map;
+}
+
+}  // namespace
 
 TwoStream::TwoStream(Build& build, const TwoStreamOptions& options) : options_(options) {
   if (options.size < 16 || options.size % 16 != 0)
@@ -27,16 +39,19 @@ TwoStream::TwoStream(Build& build, const TwoStreamOptions& options) : options_(o
   add_part("head", *head_);
 }
 
-Tensor TwoStream::forward(const Tensor& face, const Tensor& voice) {
+Tensor TwoStream::forward(const Tensor& face, const Tensor& voice, const Presence& presence) {
+  require((face_ && face) || (voice_ && voice), "[network] none of its streams has an input");
   Tensor features;
   if (!voice_) {
     features = face_->forward(face);
   } else if (!face_) {
     features = voice_->forward(voice);
   } else {
-    const Tensor face_map = face_->forward(face), voice_map = voice_->forward(voice);
+    const Tensor face_map = face ? face_->forward(face) : Tensor(),
+                 voice_map = voice ? voice_->forward(voice) : Tensor();
     const NameScope scope("fusion");
-    features = fusion_->forward(face_map, voice_map);
+    features = fusion_->forward(where_present(face_map, presence.face, voice_map),
+                                where_present(voice_map, presence.voice, face_map));
   }
   return head_->forward(flatten_chw(features));
 }

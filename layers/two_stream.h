@@ -22,13 +22,21 @@ struct TwoStreamOptions {
   double head_dropout = 0.3;
 };
 
+/// Which pairs of a batch have each stream: (N) of the inputs' type, 1 or 0. Undefined where all
+/// have it.
+struct Presence {
+  Tensor face, voice;
+};
+
 class TwoStream : public Module {
  public:
   TwoStream(Build& build, const TwoStreamOptions& options);
 
   /// face (N, S, S, face_channels), voice (N, S, S, voice_channels) → logits (N, classes). The
-  /// tensor of a stream that this network does not have is not looked at.
-  Tensor forward(const Tensor& face, const Tensor& voice);
+  /// tensor of a stream that this network does not have is not looked at. Where it has both, the
+  /// fusion is given zeros for the map of an absent one: for the pairs that `presence` says lack
+  /// it, or for all, without computing the stream, where its tensor is undefined.
+  Tensor forward(const Tensor& face, const Tensor& voice, const Presence& presence = {});
 
   const TwoStreamOptions& options() const { return options_; }
 

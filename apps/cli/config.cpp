@@ -262,6 +262,13 @@ const std::vector<Option>& options() {
        0,
        0.99},
       {"training",
+       "modality_dropout",
+       &C::modality_dropout,
+       "share of the training pairs that lack one of the two streams",
+       {},
+       0,
+       1},
+      {"training",
        "bn_reestimate",
        &C::bn_reestimate,
        "measure batch norm's statistics with dropout off before each evaluation",
@@ -439,6 +446,9 @@ void check(const Config& config) {
                      config.sample_rate);
   if (config.fmin >= config.fmax)
     fail<UsageError>("--fmin: {} Hz is not below --fmax {} Hz", config.fmin, config.fmax);
+  if (config.modality_dropout > 0 && config.stream != "both")
+    fail<UsageError>("--modality-dropout: with --stream {} there is no other that could be absent",
+                     config.stream);
   const std::vector<std::string> fusions = fusion_names();
   if (std::find(fusions.begin(), fusions.end(), config.fusion) == fusions.end())
     fail<UsageError>("--fusion: '{}' is not known; known are {}", config.fusion,

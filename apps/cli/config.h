@@ -48,6 +48,7 @@ struct Config {
   std::string l2_form = "full";
   std::string class_weights = "none";
   double label_smoothing = 0;
+  double modality_dropout = 0;
   bool bn_reestimate = true;
   std::int64_t bn_reestimate_batches = 50;
   std::int64_t patience = 0;

@@ -56,9 +56,11 @@ Inputs Model::prepare(const RawInputs& raw) const {
   const NoGradScope no_grad;
   const Normalization& n = description.normalization;
   Inputs inputs;
-  if (sees_faces()) inputs.face = standardize(raw.faces.to(device_), n.face_mean, n.face_std);
-  if (hears_voices())
+  if (sees_faces() && raw.faces)
+    inputs.face = standardize(raw.faces.to(device_), n.face_mean, n.face_std);
+  if (hears_voices() && raw.waves)
     inputs.voice = standardize(voice_images(raw.waves.to(device_)), n.voice_mean, n.voice_std);
+  inputs.presence = {raw.presence.face.to(device_), raw.presence.voice.to(device_)};
   return inputs;
 }
 

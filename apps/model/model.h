@@ -17,13 +17,15 @@ void face_pixels(const Picture& picture, std::int64_t size, std::span<float> out
 
 /// A batch before standardisation. A stream that is absent has no tensor.
 struct RawInputs {
-  Tensor faces;  ///< (N, S, S, 3) in 0 … 1
-  Tensor waves;  ///< (N, clip_samples)
+  Tensor faces;       ///< (N, S, S, 3) in 0 … 1
+  Tensor waves;       ///< (N, clip_samples)
+  Presence presence;  ///< where some of the pairs lack a stream
 };
 
 /// What the network sees: each (N, S, S, channels).
 struct Inputs {
   Tensor face, voice;
+  Presence presence;
 };
 
 class Model {
@@ -46,8 +48,11 @@ class Model {
   /// The network's inputs, on its device.
   Inputs prepare(const RawInputs& raw) const;
   /// Logits (N, classes), with history.
-  Tensor forward(const Inputs& inputs) { return network_.forward(inputs.face, inputs.voice); }
-  /// (N, classes) f32 on the CPU, in evaluation mode, without history.
+  Tensor forward(const Inputs& inputs) {
+    return network_.forward(inputs.face, inputs.voice, inputs.presence);
+  }
+  /// (N, classes) f32 on the CPU, in evaluation mode, without history. A network of both streams
+  /// may be given one alone; how good its answer then is depends on `may_lack_a_stream`.
   Tensor probabilities(const RawInputs& raw);
 
   Device device() const { return device_; }
@@ -55,6 +60,8 @@ class Model {
   DType dtype() const { return dtype_; }
   bool sees_faces() const { return streams_of(description.config) != Streams::voice; }
   bool hears_voices() const { return streams_of(description.config) != Streams::face; }
+  /// Whether it has learned to answer where one of its two streams is absent.
+  bool may_lack_a_stream() const { return description.config.modality_dropout > 0; }
 
   TwoStream& network() { return network_; }
   const TwoStream& network() const { return network_; }

@@ -11,15 +11,15 @@ namespace {
 /// Batches that may wait, read but not yet asked for.
 constexpr std::int64_t ahead = 4;
 
-std::uint64_t augmentation_index(const BatchPlan& plan, std::size_t pair) {
-  return plan.epoch << 32 | static_cast<std::uint64_t>(pair);
+/// The stream that numbers of an epoch's pair are drawn from.
+Philox stream_of(const BatchPlan& plan, RandomDomain domain, std::size_t pair) {
+  return random_stream(plan.seed, domain, plan.epoch << 32 | static_cast<std::uint64_t>(pair));
 }
 
 /// Mirrored or not, moved by up to a sixteenth of the side, up to 20 % brighter or darker.
 ImageAugmentation draw_face_augmentation(const BatchPlan& plan, std::size_t pair,
                                          std::int64_t size) {
-  const Philox p =
-      random_stream(plan.seed, RandomDomain::face_augmentation, augmentation_index(plan, pair));
+  const Philox p = stream_of(plan, RandomDomain::face_augmentation, pair);
   RandomSequence numbers(p.seed, p.stream);
   const auto reach = static_cast<std::uint32_t>(size / 16);
   const auto move = [&] {
@@ -40,8 +40,7 @@ ImageAugmentation draw_face_augmentation(const BatchPlan& plan, std::size_t pair
 /// like nothing the network has learned.
 WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair,
                                          std::int64_t samples) {
-  const Philox p =
-      random_stream(plan.seed, RandomDomain::voice_augmentation, augmentation_index(plan, pair));
+  const Philox p = stream_of(plan, RandomDomain::voice_augmentation, pair);
   RandomSequence numbers(p.seed, p.stream);
   WaveAugmentation a;
   a.shift = static_cast<std::int32_t>(
@@ -51,6 +50,15 @@ WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair
   // The noise has a stream of its own beside the one that these numbers came from.
   a.stream = p.stream | std::uint64_t{1} << 55;
   return a;
+}
+
+/// One of a pair's streams, each as likely as the other, or none.
+enum class Absent : std::uint8_t { none, face, voice };
+Absent draw_absent(const BatchPlan& plan, std::size_t pair) {
+  const Philox p = stream_of(plan, RandomDomain::modality_dropout, pair);
+  RandomSequence numbers(p.seed, p.stream);
+  if (numbers.uniform() >= plan.modality_dropout) return Absent::none;
+  return numbers.uniform() < 0.5 ? Absent::face : Absent::voice;
 }
 
 }  // namespace
@@ -136,6 +144,8 @@ Batch Batches::read(std::int64_t index) const {
   batch.labels = Tensor::empty({n}, DType::i32);
   if (plan_.faces) batch.raw.faces = Tensor::empty({n, size, size, 3});
   if (plan_.voices) batch.raw.waves = Tensor::empty({n, samples});
+  Presence& presence = batch.raw.presence;
+  if (plan_.modality_dropout > 0) presence = {Tensor::full({n}, 1), Tensor::full({n}, 1)};
   std::vector<ImageAugmentation> faces;
   std::vector<WaveAugmentation> voices;
   for (std::int64_t i = 0; i < n; ++i) {
@@ -156,9 +166,15 @@ Batch Batches::read(std::int64_t index) const {
         voices.push_back(pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples)
                                           : WaveAugmentation{});
     }
+    if (presence.face) {
+      const Absent absent = draw_absent(plan_, at);
+      if (absent == Absent::face) presence.face.data<float>()[i] = 0;
+      if (absent == Absent::voice) presence.voice.data<float>()[i] = 0;
+    }
   }
   if (plan_.faces) batch.raw.faces = batch.raw.faces.to(plan_.dtype);
   if (plan_.voices) batch.raw.waves = batch.raw.waves.to(plan_.dtype);
+  if (presence.face) presence = {presence.face.to(plan_.dtype), presence.voice.to(plan_.dtype)};
   if (!faces.empty()) batch.face_augmentations = augmentation_tensor(faces);
   if (!voices.empty()) batch.voice_augmentations = augmentation_tensor(voices);
   if (plan_.device == Device{}) {

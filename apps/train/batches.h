@@ -30,11 +30,13 @@ struct BatchPlan {
   std::int64_t first_batch = 0;  ///< batches before it are passed over
   bool faces = true, voices = true;
   bool augment_faces = false, augment_voices = false;
+  /// Share of the pairs that lack one of their two streams.
+  double modality_dropout = 0;
   /// Of the faces and waves.
   DType dtype = DType::f32;
   /// Where the network runs: the CPU augments ahead, any other device at the step.
   Device device;
-  /// Augmentation is drawn under the seed, for each epoch and pair anew.
+  /// Augmentation and absent streams are drawn under the seed, for each epoch and pair anew.
   std::uint64_t seed = 0, epoch = 0;
 
   std::int64_t batches() const {

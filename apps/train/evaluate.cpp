@@ -12,20 +12,21 @@ std::vector<std::size_t> pairs_of_split(const std::vector<Pair>& pairs, const st
 }
 
 Answers evaluate(Model& model, Samples& samples, const std::vector<Pair>& pairs,
-                 const std::vector<std::size_t>& which, int workers) {
+                 const std::vector<std::size_t>& which, int workers, Streams streams) {
   Answers answers;
   BatchPlan plan{&pairs, which};
   plan.batch_size = model.config().batch_size;
-  plan.faces = model.sees_faces();
-  plan.voices = model.hears_voices();
+  plan.faces = model.sees_faces() && streams != Streams::voice;
+  plan.voices = model.hears_voices() && streams != Streams::face;
   plan.dtype = model.dtype();
+  const bool faces = plan.faces, voices = plan.voices;
   Batches batches(samples, std::move(plan), workers);
   while (const std::optional<Batch> batch = batches.next()) {
     const Tensor probabilities = model.probabilities(batch->raw);
     for (std::size_t i = 0; i < batch->pairs.size(); ++i) {
       Answer answer{pairs[batch->pairs[i]]};
-      if (!model.sees_faces()) answer.pair.face.clear(), answer.pair.person.clear();
-      if (!model.hears_voices()) {
+      if (!faces) answer.pair.face.clear(), answer.pair.person.clear();
+      if (!voices) {
         answer.pair.voice.clear();
         answer.pair.speaker.clear(), answer.pair.text.clear();
       }

@@ -45,6 +45,8 @@ void print(const ordered_json& json, Progress& progress) {
   row(stream == "both" ? "fused" : stream + " alone", json);
   if (json.contains("controls"))
     for (const auto& [name, control] : json.at("controls").items()) row(name, control);
+  if (json.contains("missing"))
+    for (const auto& [name, without] : json.at("missing").items()) row(name + " missing", without);
   progress.line(fmt::format("{:>15} {:>9} {:>9} {:>9}   <- answered", "", class_names[0],
                             class_names[1], class_names[2]));
   for (int t = 0; t < class_count; ++t) {
@@ -83,6 +85,9 @@ class Evaluator {
     json["fingerprint"] = split_fingerprint(asked);
     json["split_fingerprint"] = model_->description.split_fingerprint;
     if (config_.controls != "none") json["controls"] = controls(metrics_of(answers));
+    if (model_->may_lack_a_stream())
+      json["missing"] = {{"face", figures_json(metrics_of(ask(*model_, Streams::voice)))},
+                         {"voice", figures_json(metrics_of(ask(*model_, Streams::face)))}};
     return json;
   }
 
@@ -96,7 +101,9 @@ class Evaluator {
   }
 
   int workers() const { return static_cast<int>(config_.workers); }
-  Answers ask(Model& model) { return evaluate(model, *samples_, pairs_, test_, workers()); }
+  Answers ask(Model& model, Streams streams = Streams::both) {
+    return evaluate(model, *samples_, pairs_, test_, workers(), streams);
+  }
 
   ordered_json controls(const Metrics& fused) {
     ordered_json json;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/ops/binary.h"
 #include "engine/ops/softmax_cross_entropy.h"
 
 namespace duet {
@@ -15,6 +16,12 @@ struct StepState {
   std::uint64_t masks_drawn;
   AdamRates rates;
 };
+
+/// Which of `network_parts` a parameter belongs to.
+std::size_t part_of(const std::string& parameter) {
+  if (parameter.starts_with("face.")) return 0;
+  return parameter.starts_with("voice.") ? 1 : 2;
+}
 
 }  // namespace
 
@@ -48,7 +55,8 @@ void TrainStep::stage(const Batch& batch) {
   std::memcpy(bytes.view().data, &state, sizeof state);
   const std::span<const std::int32_t> labels = batch.labels.span<std::int32_t>();
   staged_labels_.assign(labels.begin(), labels.end());
-  staging_.put({batch.raw.faces, batch.raw.waves, batch.face_augmentations,
+  const auto& [faces, waves, presence] = batch.raw;
+  staging_.put({faces, waves, presence.face, presence.voice, batch.face_augmentations,
                 batch.voice_augmentations, batch.labels, bytes});
 }
 
@@ -83,8 +91,9 @@ Tensor TrainStep::loss_of(const Tensor& logits, const Tensor& labels) const {
 }
 
 TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
-  const Batch batch{{staged[0], staged[1]}, staged[2], staged[3], staged[4], {}};
-  const auto* state = static_cast<const StepState*>(staged[5].view().data);
+  const RawInputs raw{staged[0], staged[1], {staged[2], staged[3]}};
+  const Batch batch{raw, staged[4], staged[5], staged[6], {}};
+  const auto* state = static_cast<const StepState*>(staged[7].view().data);
   model_.network().set_mode(Mode::training);
   model_.random().count_masks_in(&state->masks_drawn);
   const Inputs inputs =
@@ -95,22 +104,37 @@ TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
   passed_("forward");
   loss.backward();
   passed_("backward");
-  const Tensor grad_square = sum_of_squares(adam_.gradients());
-  const Tensor penalty = sum_of_squares(penalized_);
   std::vector<Tensor> gradients;
-  for (const Parameter& p : parameters_) gradients.push_back(p.grad());
+  std::array<std::vector<Tensor>, network_parts.size()> of_part;
+  for (const Parameter& p : parameters_) {
+    gradients.push_back(p.grad());
+    if (p.grad()) of_part[part_of(p.name)].push_back(p.grad());
+  }
+  std::vector<Tensor> results = {loss.detach(), logits.detach(), sum_of_squares(penalized_)};
+  Tensor grad_square;
+  for (const std::vector<Tensor>& part : of_part) {
+    const Tensor square = part.empty() ? Tensor() : sum_of_squares(part);
+    if (square) grad_square = grad_square ? grad_square + square : square;
+    results.push_back(square);
+  }
   passed_("norms");
   adam_.step(&state->rates, grad_square);
   passed_("update");
   model_.random().count_masks_in(nullptr);
-  return {inputs, batch.labels, std::move(gradients),
-          Readback({loss.detach(), grad_square, penalty, logits.detach()})};
+  return {inputs, batch.labels, std::move(gradients), Readback(std::move(results))};
 }
 
 TrainStep::Result TrainStep::finish() {
   const std::vector<Tensor> results = (replayed_ ? captured_ : queued_)->results.read();
-  Result result{results[0].item(), results[2].item(), std::sqrt(results[1].item()), 0, 0, 0};
-  const Tensor logits = results[3].to(DType::f32);
+  Result result{results[0].item(), results[2].item(), 0, {}, 0, 0, 0};
+  double grad_square = 0;
+  for (std::size_t i = 0; i < network_parts.size(); ++i)
+    if (const Tensor& square = results[3 + i]) {
+      grad_square += square.item();
+      result.part_norms[i] = std::sqrt(square.item());
+    }
+  result.norm = std::sqrt(grad_square);
+  const Tensor logits = results[1].to(DType::f32);
   const std::int64_t classes = logits.dim(1);
   result.pairs = logits.dim(0);
   for (std::int64_t i = 0; i < result.pairs; ++i) {

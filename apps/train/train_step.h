@@ -10,6 +10,7 @@
 /// first step of a size also goes without, so that no library is being set up and the pool is
 /// filled when the next one is captured.
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,10 @@ namespace duet {
 
 /// Ends a message about a NaN.
 inline constexpr const char* nonfinite_remedy = "; try a smaller --lr, or look at the data";
+
+/// The parts of a network whose gradients have norms of their own: each stream, and what joins them
+/// (fusion and head).
+inline constexpr std::array<const char*, 3> network_parts = {"face", "voice", "joint"};
 
 /// The optimiser of a model's parameters, as its configuration wants it.
 std::unique_ptr<Adam> make_adam(const Model& model);
@@ -43,6 +48,8 @@ class TrainStep {
     double loss;     ///< mean cross-entropy
     double penalty;  ///< Σw² of the penalised tensors
     double norm;     ///< of the gradient; where it is not finite, no update was made
+    /// Of its pieces in the order of `network_parts`; 0 where the network lacks the part.
+    std::array<double, network_parts.size()> part_norms;
     std::int64_t pairs, right;
     double milliseconds;  ///< of the device's time; 0 on the CPU
   };
@@ -65,7 +72,7 @@ class TrainStep {
     Inputs inputs;
     Tensor labels;
     std::vector<Tensor> gradients;  ///< of the network's parameters, in order
-    Readback results;               ///< loss, Σ grad², Σw², logits
+    Readback results;               ///< loss, logits, Σw², Σ grad² of each part
   };
   Queued queue(const std::vector<Tensor>& staged);
   Tensor loss_of(const Tensor& logits, const Tensor& labels) const;

@@ -102,6 +102,9 @@ void Trainer::resume() {
     state_.penalty_sum = j.at("penalty_sum");
     state_.norm_sum = j.at("norm_sum");
     state_.seen = j.at("seen");
+    // Checkpoints of older versions lack it, which at an epoch's end does no harm.
+    if (state_.seen > 0 || j.contains("part_norm_sums"))
+      state_.part_norm_sums = j.at("part_norm_sums");
     state_.right = j.at("right");
     state_.best_uar = j.at("best_uar");
     state_.best_loss = j.at("best_loss");
@@ -129,6 +132,7 @@ void Trainer::save_checkpoint() {
                   {"loss_sum", state_.loss_sum},
                   {"penalty_sum", state_.penalty_sum},
                   {"norm_sum", state_.norm_sum},
+                  {"part_norm_sums", state_.part_norm_sums},
                   {"seen", state_.seen},
                   {"right", state_.right},
                   {"best_uar", state_.best_uar},
@@ -149,6 +153,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
   plan.voices = model_->hears_voices();
   plan.augment_faces = config_.augment_faces;
   plan.augment_voices = config_.augment_voices;
+  plan.modality_dropout = config_.modality_dropout;
   plan.device = model_->device();
   plan.dtype = model_->dtype();
   plan.seed = static_cast<std::uint64_t>(config_.seed);
@@ -255,6 +260,8 @@ double Trainer::finish_step() {
   state_.loss_sum += (result.loss + penalty) * n;
   state_.penalty_sum += penalty * n;
   state_.norm_sum += result.norm * n;
+  for (std::size_t i = 0; i < network_parts.size(); ++i)
+    state_.part_norm_sums[i] += result.part_norms[i] * n;
   state_.seen += result.pairs;
   state_.right += result.right;
   ++state_.step_in_epoch;
@@ -283,6 +290,7 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   if (!config_.bn_reestimate || !config_.batch_norm) return;
   BatchPlan plan = training_plan(pairs);
   plan.augment_faces = false;
+  plan.modality_dropout = 0;
   const Philox order = random_stream(plan.seed, RandomDomain::batch_order, 0);
   RandomSequence(order.seed, order.stream).shuffle(plan.order);
   // Whole batches only, unless there is but one.
@@ -294,7 +302,7 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   Batches batches(*samples_, std::move(plan), static_cast<int>(config_.workers));
   while (std::optional<Batch> batch = batches.next()) {
     const Device device = model_->device();
-    batch->raw = {batch->raw.faces.to(device), batch->raw.waves.to(device)};
+    batch->raw = {batch->raw.faces.to(device), batch->raw.waves.to(device), {}};
     batch->voice_augmentations = batch->voice_augmentations.to(device);
     model_->forward(model_->prepare(augmented(*batch, static_cast<std::uint64_t>(config_.seed))));
   }
@@ -315,6 +323,10 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   j["l2_penalty"] = state_.penalty_sum / seen;
   j["train_accuracy"] = static_cast<double>(state_.right) / seen;
   j["gradient_norm"] = state_.norm_sum / seen;
+  const bool has_part[] = {model_->sees_faces(), model_->hears_voices(), true};
+  for (std::size_t i = 0; i < network_parts.size(); ++i)
+    if (has_part[i])
+      j[fmt::format("gradient_norm_{}", network_parts[i])] = state_.part_norm_sums[i] / seen;
   j["dev_loss"] = dev_loss;
   j["dev_accuracy"] = dev.accuracy();
   j["dev_uar"] = dev.uar();
@@ -363,6 +375,7 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   ++state_.epoch;
   state_.step_in_epoch = 0;
   state_.loss_sum = state_.penalty_sum = state_.norm_sum = 0;
+  state_.part_norm_sums = {};
   state_.seen = state_.right = 0;
 }
 

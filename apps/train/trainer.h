@@ -35,6 +35,7 @@ class Trainer {
     std::int64_t epoch = 1, step_in_epoch = 0, steps = 0;
     // Of the epoch so far.
     double loss_sum = 0, penalty_sum = 0, norm_sum = 0;
+    std::array<double, network_parts.size()> part_norm_sums{};
     std::int64_t seen = 0, right = 0;
     double best_uar = -1, best_loss = 0;
     std::int64_t best_epoch = 0;

@@ -17,8 +17,10 @@ using nlohmann::json;
 
 namespace {
 
-/// Everything random is on: both dropouts, augmentation, pairs drawn again each epoch.
-const Words random_options = {"--block-dropout", "0.1", "--pairing", "per-epoch"};
+/// Everything random is on: both dropouts, absent streams, augmentation, pairs drawn again each
+/// epoch.
+const Words random_options = {"--block-dropout",    "0.1", "--pairing", "per-epoch",
+                              "--modality-dropout", "0.3"};
 /// So many epochs that no test waits for their end.
 const Words endless = {"--epochs", "100000"};
 

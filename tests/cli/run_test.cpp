@@ -1,5 +1,6 @@
 /// A whole run, and everything that its model is asked.
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -52,8 +53,10 @@ TEST_CASE("run: its folder holds what it should") {
     const json epoch = json::parse(epochs[i]);
     CHECK(epoch.at("epoch") == i + 1);
     CHECK(epoch.at("steps") == tiny_steps * (i + 1));
-    for (const char* key : {"loss", "l2_penalty", "train_accuracy", "gradient_norm", "dev_loss",
-                            "dev_accuracy", "dev_uar", "lr", "pairs_per_second", "data_wait"})
+    for (const char* key :
+         {"loss", "l2_penalty", "train_accuracy", "gradient_norm", "gradient_norm_face",
+          "gradient_norm_voice", "gradient_norm_joint", "dev_loss", "dev_accuracy", "dev_uar", "lr",
+          "pairs_per_second", "data_wait"})
       CHECK_MESSAGE(epoch.at(key).is_number(), key);
   }
 
@@ -114,6 +117,35 @@ TEST_CASE("run: each stream alone, and every fusion") {
   }
 }
 
+TEST_CASE("run: the norms of the gradient's parts are those of one gradient") {
+  // One step an epoch, so that the means are that step's norms.
+  const Words options = {"--batch-size", "24", "--epochs", "1"};
+  const TemporaryFolder folder;
+  const auto train = [&](const char* stream) {
+    const Ended ended = train_mm(begin(folder / stream, options + Words{"--stream", stream}));
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    return json::parse(read_text(folder / stream / "metrics.jsonl"));
+  };
+  for (const char* stream : {"both", "face", "voice"}) {
+    CAPTURE(stream);
+    const json epoch = train(stream);
+    double square = 0;
+    for (const std::string part : {"face", "voice", "joint"}) {
+      CAPTURE(part);
+      const std::string key = "gradient_norm_" + part;
+      const bool has = part == "joint" || stream == part || stream == std::string("both");
+      REQUIRE(epoch.contains(key) == has);
+      if (!has) continue;
+      const double norm = epoch.at(key);
+      CHECK(norm > 0);
+      square += norm * norm;
+    }
+    // A few roundings of 2^-53.
+    CHECK(std::sqrt(square) ==
+          doctest::Approx(epoch.at("gradient_norm").get<double>()).epsilon(1e-14));
+  }
+}
+
 TEST_CASE("infer: an answer for programs and one for people") {
   const Words question = {model(), "--face", a_face().string(), "--voice", a_voice().string()};
   const Ended answer = infer_mm(question + Words{"--json"});
@@ -131,6 +163,92 @@ TEST_CASE("infer: an answer for programs and one for people") {
   REQUIRE(lines.size() == 4);
   CHECK(lines[0] == j.at("label"));
   CHECK(holds(bars.out, {"negative", "neutral", "positive", "█", " %"}));
+}
+
+TEST_CASE("modality dropout: a stream has no gradient from a pair that lacks it") {
+  // One pair in the only step of the epoch, which always lacks a stream.
+  const TemporaryFolder folder;
+  int faces = 0, voices = 0;
+  for (int seed = 1; seed <= 6; ++seed) {
+    const fs::path run = folder / std::to_string(seed);
+    const Ended ended =
+        train_mm(begin(run, {"--modality-dropout", "1", "--batch-size", "1", "--max-steps", "1",
+                             "--head", "64", "--seed", std::to_string(seed)}));
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    const json epoch = json::parse(read_text(run / "metrics.jsonl"));
+    const double face = epoch.at("gradient_norm_face"), voice = epoch.at("gradient_norm_voice");
+    CHECK((face == 0 || voice == 0));
+    faces += face > 0;
+    voices += voice > 0;
+  }
+  CHECK(faces > 0);
+  CHECK(voices > 0);
+}
+
+TEST_CASE("infer: of a fused model that has learned it, one stream may be missing") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Ended trained = train_mm(begin(run, {"--epochs", "2", "--modality-dropout", "0.5"}));
+  REQUIRE_MESSAGE(trained.status == 0, to_string(trained));
+  const std::string able = (run / "model.safetensors").string();
+  const std::string face = a_face().string(), voice = a_voice().string();
+  const auto ask = [&](const Words& question) {
+    const Ended ended = infer_mm(Words{able, "--json"} + question);
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    return json::parse(ended.out);
+  };
+  const json both = ask({"--face", face, "--voice", voice}), seen = ask({"--face", face}),
+             heard = ask({"--voice", voice});
+  CHECK(!both.contains("missing"));
+  CHECK(keys_of(seen) == std::set<std::string>{"face", "missing", "label", "probabilities"});
+  CHECK(seen.at("missing") == "voice");
+  CHECK(keys_of(heard) == std::set<std::string>{"voice", "missing", "label", "probabilities"});
+  CHECK(heard.at("missing") == "face");
+  for (const json& answer : {both, seen, heard}) check_answer(answer);
+  CHECK(seen.at("probabilities") != both.at("probabilities"));
+  CHECK(heard.at("probabilities") != seen.at("probabilities"));
+
+  const Ended bars = infer_mm({able, "--face", face});
+  REQUIRE_MESSAGE(bars.status == 0, to_string(bars));
+  CHECK(lines_of(bars.out).at(0) == seen.at("label").get<std::string>() + "  (voice missing)");
+
+  // In a table, mixed; and where no row has the stream, nor the table the column.
+  write_text(folder / "mixed.csv", fmt::format("face,voice\n{0},{1}\n{0},\n,{1}\n", face, voice));
+  write_text(folder / "faces.csv", fmt::format("face\n{0}\n{0}\n", face));
+  const auto rows = [&](const std::string& asked, const char* table, const Words& how) {
+    return infer_mm(Words{asked, "--pairs", (folder / table).string()} + how);
+  };
+  const Ended mixed = rows(able, "mixed.csv", {"--json"}),
+              alone = rows(able, "faces.csv", {"--json"});
+  REQUIRE_MESSAGE(mixed.status == 0, to_string(mixed));
+  REQUIRE_MESSAGE(alone.status == 0, to_string(alone));
+  const std::vector<std::string> mixed_rows = lines_of(mixed.out);
+  for (const auto& [line, single] :
+       {std::pair(mixed_rows.at(0), both), std::pair(mixed_rows.at(1), seen),
+        std::pair(mixed_rows.at(2), heard), std::pair(lines_of(alone.out).at(1), seen)}) {
+    CAPTURE(line);
+    const json row = json::parse(line);
+    CHECK(row.value("missing", "") == single.value("missing", ""));
+    for (const auto& [name, p] : single.at("probabilities").items())
+      // A library may sum in another order in another batch: few roundings of 2^-24 each.
+      CHECK(row.at("probabilities").at(name).get<double>() ==
+            doctest::Approx(p.get<double>()).epsilon(1e-5));
+  }
+  const std::vector<std::string> lines = lines_of(rows(able, "mixed.csv", {}).out);
+  CHECK(!holds(lines.at(0), {"missing"}));
+  CHECK(lines.at(1).ends_with("  (voice missing)"));
+  CHECK(lines.at(2).ends_with("  (face missing)"));
+
+  // A model that has not learned it says so.
+  const Ended unable = rows(model(), "mixed.csv", {"--json"});
+  CHECK(unable.status == 3);
+  const std::vector<std::string> answers = lines_of(unable.out);
+  check_answer(json::parse(answers.at(0)));
+  CHECK(holds(answers.at(1), {"this pair has no voice", "without --modality-dropout"}));
+  CHECK(holds(answers.at(2), {"this pair has no face", "without --modality-dropout"}));
+  const Ended refused = infer_mm({model(), "--face", face});
+  CHECK(refused.status == 2);
+  CHECK(holds(refused.err, {"--voice W is missing", "without --modality-dropout"}));
 }
 
 TEST_CASE("infer: a table of pairs, in order, past a bad file") {

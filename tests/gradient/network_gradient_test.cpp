@@ -33,10 +33,11 @@ struct Sample {
 /// very kink.
 class Frozen {
  public:
-  explicit Frozen(const TwoStreamOptions& options)
+  explicit Frozen(const TwoStreamOptions& options, Presence presence = {})
       : build_{.dtype = DType::f64, .random = random_},
         network_(build_, options),
-        sample_(options) {
+        sample_(options),
+        presence_(std::move(presence)) {
     RandomSequence numbers(32, 0);
     for (const Parameter& p : network_.parameters())
       for (double& v : p.tensor.span<double>()) v += 0.1 * numbers.normal();
@@ -44,7 +45,8 @@ class Frozen {
 
   Tensor loss() {
     random_.masks_drawn = 0;
-    return softmax_cross_entropy(network_.forward(sample_.face, sample_.voice), sample_.labels);
+    return softmax_cross_entropy(network_.forward(sample_.face, sample_.voice, presence_),
+                                 sample_.labels);
   }
   std::vector<Parameter> parameters() const { return network_.parameters(); }
 
@@ -53,6 +55,7 @@ class Frozen {
   Build build_;
   TwoStream network_;
   Sample sample_;
+  Presence presence_;
 };
 
 /// The step is small because the loss has kinks, at every ReLU and max-pool: of some ten thousand
@@ -91,9 +94,9 @@ std::vector<std::int64_t> elements_of(const Tensor& grad, std::size_t count) {
 }
 
 void check_gradients(const std::string& what, const TwoStreamOptions& options,
-                     std::size_t elements = 5) {
+                     std::size_t elements = 5, const Presence& presence = {}) {
   const test::Threads one(1);  // the tensors are tiny
-  Frozen network(options);
+  Frozen network(options, presence);
   const Tensor loss = network.loss();
   loss.backward();
   const double allowed = tolerance(loss.item());
@@ -170,6 +173,19 @@ TEST_CASE("network gradient: single streams, and convolutions with bias instead 
   options.streams = Streams::both;
   options.stream.batch_norm = false;
   check_gradients("no batch norm", options);
+}
+
+TEST_CASE("network gradient: pairs that lack one of their streams") {
+  const auto present = [](const std::vector<double>& pairs) {
+    return Tensor::from(pairs, {batch});
+  };
+  const Presence presence = {present({1, 0, 1, 1, 0, 1}), present({1, 1, 0, 1, 1, 0})};
+  for (const std::string& fusion : fusion_names()) {
+    TwoStreamOptions options = tiny_options();
+    options.fusion = fusion;
+    check_gradients(fusion + ", streams absent", options, 5, presence);
+    CHECK(Frozen(options, presence).loss().item() != Frozen(options).loss().item());
+  }
 }
 
 TEST_CASE("network gradient: the masks are on, and frozen") {

@@ -30,6 +30,26 @@ std::vector<float> values(const Tensor& x) {
 
 }  // namespace
 
+TEST_CASE("model: of two streams one may be absent, for all pairs or for some") {
+  Config config = tiny("both");
+  CHECK_FALSE(Model(config).may_lack_a_stream());
+  config.modality_dropout = 0.5;
+  Model model(config);
+  CHECK(model.may_lack_a_stream());
+  model.network().freeze();
+  const RawInputs raw = noise(model, 2);
+  const std::vector<float> both = values(model.probabilities(raw)),
+                           face = values(model.probabilities({raw.faces, {}, {}})),
+                           voice = values(model.probabilities({{}, raw.waves, {}}));
+  const Tensor all = Tensor::full({2}, 1), none = Tensor::zeros({2});
+  CHECK(values(model.probabilities({raw.faces, raw.waves, {all, all}})) == both);
+  CHECK(values(model.probabilities({raw.faces, raw.waves, {all, none}})) == face);
+  CHECK(values(model.probabilities({raw.faces, raw.waves, {none, all}})) == voice);
+  CHECK(face != both);
+  CHECK(voice != both);
+  CHECK(face != voice);
+}
+
 TEST_CASE("model: loaded it answers as it did when it was saved, and frozen too, to rounding") {
   const TemporaryFolder folder;
   for (const char* stream : {"both", "face", "voice"}) {

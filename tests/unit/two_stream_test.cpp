@@ -145,6 +145,45 @@ TEST_CASE("two_stream: every fusion and stream gives logits, the same for the sa
   }
 }
 
+TEST_CASE("two_stream: a pair without a stream has the answer of the other stream alone") {
+  RandomSequence numbers(1, 3);
+  const auto noise = [&](const Shape& shape) {
+    const Tensor x = Tensor::empty(shape, DType::f64);
+    for (double& v : x.span<double>()) v = numbers.normal();
+    return x;
+  };
+  const auto values = [](const Tensor& y) {
+    return std::vector<double>(y.span<double>().begin(), y.span<double>().end());
+  };
+  for (const std::string& fusion : fusion_names()) {
+    CAPTURE(fusion);
+    RandomState random;
+    Build build{.dtype = DType::f64, .random = random};
+    TwoStreamOptions options = small_options();
+    options.fusion = fusion;
+    TwoStream network(build, options);
+    const NoGradScope no_grad;
+    network.forward(noise({4, 32, 32, 3}), noise({4, 32, 32, 1}));  // statistics off 0 and 1
+    network.set_mode(Mode::evaluation);
+    const Tensor face = noise({3, 32, 32, 3}), voice = noise({3, 32, 32, 1});
+    const auto present = [](const std::vector<double>& pairs) { return Tensor::from(pairs, {3}); };
+    const std::vector<double> both = values(network.forward(face, voice)),
+                              faces = values(network.forward(face, {})),
+                              voices = values(network.forward({}, voice));
+    CHECK(values(network.forward(face, voice, {present({1, 1, 1}), {}})) == both);
+    // The first pair has both, the second a face, the third a voice.
+    const std::vector<double> mixed =
+        values(network.forward(face, voice, {present({1, 1, 0}), present({1, 0, 1})}));
+    for (int k = 0; k < 9; ++k) {
+      CHECK(mixed[k] == (k < 3 ? both : k < 6 ? faces : voices)[k]);
+      CHECK(faces[k] != both[k]);
+      CHECK(voices[k] != both[k]);
+    }
+    CHECK_THROWS_WITH_AS(network.forward({}, {}), "[network] none of its streams has an input",
+                         Error);
+  }
+}
+
 TEST_CASE("two_stream: in evaluation a pair's logits do not depend on its neighbours") {
   RandomState random;
   Build build{.dtype = DType::f64, .random = random};
