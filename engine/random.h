@@ -16,6 +16,7 @@ enum class RandomDomain : std::uint64_t {
   split,
   pairing,
   modality_dropout,
+  voice_masks,
 };
 
 /// Stream `index` (below 2^56) of a domain.

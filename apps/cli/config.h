@@ -22,6 +22,7 @@ struct Config {
   std::string pairing = "fixed";
   bool strict_identity = false;
   bool augment_faces = true, augment_voices = true;
+  std::int64_t voice_masks = 0;
   std::int64_t workers = 2, cache_mb = 2048;
 
   // [network]

@@ -52,6 +52,22 @@ WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair
   return a;
 }
 
+/// Ones (size, size), with bands of frequency and bands of time that are zero, each of a width of 0
+/// to a sixth of the side: SpecAugment (Park et al. 2019) without its time warping.
+void draw_voice_mask(const BatchPlan& plan, std::size_t pair, std::int64_t size,
+                     std::span<float> mask) {
+  const Philox p = stream_of(plan, RandomDomain::voice_masks, pair);
+  RandomSequence numbers(p.seed, p.stream);
+  std::fill(mask.begin(), mask.end(), 1.0f);
+  for (std::int64_t i = 0; i < 2 * plan.voice_masks; ++i) {
+    const std::int64_t width = numbers.below(static_cast<std::uint32_t>(size / 6 + 1));
+    const std::int64_t from = numbers.below(static_cast<std::uint32_t>(size - width + 1));
+    for (std::int64_t along = from; along < from + width; ++along)
+      for (std::int64_t across = 0; across < size; ++across)
+        mask[i % 2 == 0 ? along * size + across : across * size + along] = 0;
+  }
+}
+
 /// One of a pair's streams, each as likely as the other, or none.
 enum class Absent : std::uint8_t { none, face, voice };
 Absent draw_absent(const BatchPlan& plan, std::size_t pair) {
@@ -144,6 +160,7 @@ Batch Batches::read(std::int64_t index) const {
   batch.labels = Tensor::empty({n}, DType::i32);
   if (plan_.faces) batch.raw.faces = Tensor::empty({n, size, size, 3});
   if (plan_.voices) batch.raw.waves = Tensor::empty({n, samples});
+  if (plan_.voice_masks > 0) batch.voice_masks = Tensor::empty({n, size, size, 1});
   Presence& presence = batch.raw.presence;
   if (plan_.modality_dropout > 0) presence = {Tensor::full({n}, 1), Tensor::full({n}, 1)};
   std::vector<ImageAugmentation> faces;
@@ -166,6 +183,9 @@ Batch Batches::read(std::int64_t index) const {
         voices.push_back(pair.augment > 0 ? draw_voice_augmentation(plan_, at, samples)
                                           : WaveAugmentation{});
     }
+    if (batch.voice_masks)
+      draw_voice_mask(plan_, at, size,
+                      batch.voice_masks.span<float>().subspan(i * size * size, size * size));
     if (presence.face) {
       const Absent absent = draw_absent(plan_, at);
       if (absent == Absent::face) presence.face.data<float>()[i] = 0;
@@ -174,6 +194,7 @@ Batch Batches::read(std::int64_t index) const {
   }
   if (plan_.faces) batch.raw.faces = batch.raw.faces.to(plan_.dtype);
   if (plan_.voices) batch.raw.waves = batch.raw.waves.to(plan_.dtype);
+  if (batch.voice_masks) batch.voice_masks = batch.voice_masks.to(plan_.dtype);
   if (presence.face) presence = {presence.face.to(plan_.dtype), presence.voice.to(plan_.dtype)};
   if (!faces.empty()) batch.face_augmentations = augmentation_tensor(faces);
   if (!voices.empty()) batch.voice_augmentations = augmentation_tensor(voices);

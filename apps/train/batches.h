@@ -18,6 +18,9 @@ struct Batch {
   /// How `raw` is to be augmented, as engine/ops/augment.h has it; undefined where it is not, or no
   /// longer.
   Tensor face_augmentations, voice_augmentations;
+  /// (N, S, S, 1), of the waves' type: what the voice's image is multiplied by after
+  /// standardisation; undefined where nothing is hidden.
+  Tensor voice_masks;
   Tensor labels;                   ///< (N) i32
   std::vector<std::size_t> pairs;  ///< indices into the plan's pairs
 };
@@ -30,13 +33,15 @@ struct BatchPlan {
   std::int64_t first_batch = 0;  ///< batches before it are passed over
   bool faces = true, voices = true;
   bool augment_faces = false, augment_voices = false;
+  /// Bands of frequency, and as many of time, hidden in each spectrogram.
+  std::int64_t voice_masks = 0;
   /// Share of the pairs that lack one of their two streams.
   double modality_dropout = 0;
   /// Of the faces and waves.
   DType dtype = DType::f32;
   /// Where the network runs: the CPU augments ahead, any other device at the step.
   Device device;
-  /// Augmentation and absent streams are drawn under the seed, for each epoch and pair anew.
+  /// Augmentation, masks and absent streams are drawn under the seed, for each epoch and pair anew.
   std::uint64_t seed = 0, epoch = 0;
 
   std::int64_t batches() const {

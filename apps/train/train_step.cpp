@@ -57,7 +57,7 @@ void TrainStep::stage(const Batch& batch) {
   staged_labels_.assign(labels.begin(), labels.end());
   const auto& [faces, waves, presence] = batch.raw;
   staging_.put({faces, waves, presence.face, presence.voice, batch.face_augmentations,
-                batch.voice_augmentations, batch.labels, bytes});
+                batch.voice_augmentations, batch.voice_masks, batch.labels, bytes});
 }
 
 void TrainStep::start() {
@@ -92,12 +92,13 @@ Tensor TrainStep::loss_of(const Tensor& logits, const Tensor& labels) const {
 
 TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
   const RawInputs raw{staged[0], staged[1], {staged[2], staged[3]}};
-  const Batch batch{raw, staged[4], staged[5], staged[6], {}};
-  const auto* state = static_cast<const StepState*>(staged[7].view().data);
+  const Batch batch{raw, staged[4], staged[5], staged[6], staged[7], {}};
+  const auto* state = static_cast<const StepState*>(staged[8].view().data);
   model_.network().set_mode(Mode::training);
   model_.random().count_masks_in(&state->masks_drawn);
-  const Inputs inputs =
+  Inputs inputs =
       model_.prepare(augmented(batch, static_cast<std::uint64_t>(model_.config().seed)));
+  if (batch.voice_masks) inputs.voice = inputs.voice * batch.voice_masks;
   passed_("inputs");
   const Tensor logits = model_.forward(inputs);
   const Tensor loss = loss_of(logits, batch.labels);

@@ -153,6 +153,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
   plan.voices = model_->hears_voices();
   plan.augment_faces = config_.augment_faces;
   plan.augment_voices = config_.augment_voices;
+  plan.voice_masks = model_->hears_voices() ? config_.voice_masks : 0;
   plan.modality_dropout = config_.modality_dropout;
   plan.device = model_->device();
   plan.dtype = model_->dtype();
@@ -290,6 +291,7 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   if (!config_.bn_reestimate || !config_.batch_norm) return;
   BatchPlan plan = training_plan(pairs);
   plan.augment_faces = false;
+  plan.voice_masks = 0;
   plan.modality_dropout = 0;
   const Philox order = random_stream(plan.seed, RandomDomain::batch_order, 0);
   RandomSequence(order.seed, order.stream).shuffle(plan.order);

@@ -103,6 +103,22 @@ TEST_CASE("evaluate: the demo's controls stay on its own faces and voices") {
   CHECK(evaluation_of(run).at("controls").contains("voice_only"));
 }
 
+TEST_CASE("evaluate: what a missing stream costs, where the model may lack one") {
+  CHECK(!evaluation_of(tiny_run()).contains("missing"));
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Ended ended = train_mm(begin(run, {"--epochs", "2", "--modality-dropout", "0.5",
+                                           "--voice-masks", "2", "--controls", "all"}));
+  REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+  CHECK(holds(ended.out, {"face missing", "voice missing"}));
+  const json e = evaluation_of(run);
+  for (const char* stream : {"face", "voice"}) {
+    CHECK(e.at("missing").at(stream).at("n") == 6);
+    // A stream alone has none that could be absent.
+    CHECK(!evaluation_of(run / "controls" / stream).contains("missing"));
+  }
+}
+
 TEST_CASE("evaluate: refuses what would not be an honest figure") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";

@@ -67,6 +67,49 @@ TEST_CASE("batches: a pair lacks a stream with the probability given, never both
   }
 }
 
+TEST_CASE("batches: masks hide bands of frequency and of time, drawn for each pair and epoch") {
+  constexpr std::int64_t size = 24, count = 200;
+  const std::vector<Pair> pairs(count, Pair{.label = 0, .split = "train"});
+  const auto masks = [&](std::uint64_t epoch, int workers) {
+    BatchPlan plan{&pairs, {}};
+    for (std::int64_t i = 0; i < count; ++i) plan.order.push_back(i);
+    plan.batch_size = count;
+    plan.faces = plan.voices = false;
+    plan.voice_masks = 1;
+    plan.epoch = epoch;
+    Samples samples(size, {}, 0);
+    const Tensor mask = Batches(samples, plan, workers).next()->voice_masks;
+    return std::vector<float>(mask.data<float>(), mask.data<float>() + mask.numel());
+  };
+  const std::vector<float> drawn = masks(1, 1);
+  CHECK(masks(1, 2) == drawn);
+  CHECK(masks(2, 1) != drawn);
+  double hidden = 0;
+  for (std::int64_t n = 0; n < count; ++n) {
+    const auto shown = [&](std::int64_t y, std::int64_t x) {
+      return drawn[(n * size + y) * size + x] == 1;
+    };
+    // A pixel is hidden where its row or its column is: both are bands of at most a sixth.
+    int rows = 0, columns = 0;
+    for (std::int64_t i = 0; i < size; ++i) {
+      bool row = true, column = true;
+      for (std::int64_t j = 0; j < size; ++j) row &= !shown(i, j), column &= !shown(j, i);
+      rows += row, columns += column;
+    }
+    CHECK(rows <= size / 6);
+    CHECK(columns <= size / 6);
+    int dark = 0;
+    for (std::int64_t y = 0; y < size; ++y)
+      for (std::int64_t x = 0; x < size; ++x) dark += !shown(y, x);
+    CHECK(dark == rows * size + columns * size - rows * columns);
+    hidden += dark;
+  }
+  // Each band is 2 of 24 wide on average, so 1 - (22/24)² is hidden; widths 0 … 4 have a deviation
+  // of √2, which makes that of a mask's share at most 0.1.
+  CHECK(std::abs(hidden / (count * size * size) - (1 - 22.0 * 22 / 24 / 24)) <
+        5 * 0.1 / std::sqrt(count));
+}
+
 TEST_CASE("batches: without modality dropout nothing is said of it") {
   const std::vector<Pair> pairs(3, Pair{.label = 0, .split = "train"});
   BatchPlan plan{&pairs, {0, 1, 2}};
@@ -76,4 +119,5 @@ TEST_CASE("batches: without modality dropout nothing is said of it") {
   REQUIRE(batch.has_value());
   CHECK_FALSE(batch->raw.presence.face);
   CHECK_FALSE(batch->raw.presence.voice);
+  CHECK_FALSE(batch->voice_masks);
 }
