@@ -6,8 +6,8 @@
 #include "apps/cli/program.h"
 #include "apps/data/pairs.h"
 #include "apps/data/picture_write.h"
+#include "apps/model/input_pictures.h"
 #include "apps/model/model.h"
-#include "audio/colormap.h"
 #include "engine/device.h"
 #include "engine/npy.h"
 #include "engine/ops/permute.h"
@@ -129,23 +129,13 @@ void write_spectrogram(const Model& model, const fs::path& voice, const fs::path
     fail<UsageError>("--spectrogram: {} ends neither in .npy nor in .png", target.string());
   const Sound sound = read_sound(voice, static_cast<int>(model.front_end().sample_rate));
   warn(sound.warnings);
-  const Tensor wave = Tensor::empty({1, model.front_end().clip_samples()});
-  fit_clip(sound.samples, wave.span<float>());
-  const Tensor db = log_mel(model.front_end(), wave);
-  const std::int64_t bands = db.dim(1), frames = db.dim(2);
+  const Tensor db = log_mel(model.front_end(), sound);
   if (kind == ".npy") {
-    write_npy(target, db.alias({bands, frames}));
+    write_npy(target, db.alias({db.dim(1), db.dim(2)}));
     return;
   }
-  // For people, low frequencies are at the bottom.
-  std::vector<std::uint8_t> pixels;
-  for (std::int64_t band = bands - 1; band >= 0; --band)
-    for (std::int64_t frame = 0; frame < frames; ++frame) {
-      const double unit = db.data<float>()[band * frames + frame] / model.front_end().top_db + 1;
-      const auto colour = map_color_8bit(static_cast<float>(unit));
-      pixels.insert(pixels.end(), colour.begin(), colour.end());
-    }
-  write_png(target, static_cast<int>(bands), static_cast<int>(frames), 3, pixels);
+  const Picture picture = spectrogram_picture(model.front_end(), db);
+  write_png(target, picture.height, picture.width, 3, picture.rgb);
 }
 
 void describe_model(const Model& model, const fs::path& path) {
