@@ -12,7 +12,7 @@
 namespace duet {
 namespace {
 
-/// Units of a drawing. A phone shows about as many CSS pixels, so that text of 13 units is read
+/// Units of a drawing. A phone shows about as many CSS pixels, so that text of 14 units is read
 /// everywhere.
 constexpr double chart_width = 420;
 
@@ -32,9 +32,8 @@ struct Axis {
 std::string figure(const std::string& title, const std::string& caption, const std::string& legend,
                    const std::string& drawing, const std::string& table) {
   return fmt::format(
-      "<figure class=\"chart\">\n<figcaption><strong>{}</strong> {}</figcaption>\n{}{}{}</figure>"
-      "\n",
-      escaped(title), escaped(caption), legend, drawing, html_details("The figures", table));
+      "<figure class=\"chart\">\n<h3>{}</h3>\n{}{}<figcaption>{}\n{}</figcaption></figure>\n",
+      escaped(title), legend, drawing, escaped(caption), html_details("The figures", table));
 }
 
 std::string nothing_to_draw() { return "<p class=\"absent\">There are no numbers to draw.</p>\n"; }
@@ -118,7 +117,7 @@ std::string line_chart(const LineChart& chart) {
   const std::string table = html_table(chart.title + ", as a table", header, rows);
   if (!(low <= high)) return figure(chart.title, chart.caption, "", nothing_to_draw(), table);
 
-  constexpr double left = 58, right = 12, top = 14, bottom = 44, height = 240;
+  constexpr double left = 62, right = 14, top = 22, bottom = 46, height = 260;
   const std::vector<double> y_ticks = chart.scale == Scale::log     ? log_ticks(low, high)
                                       : chart.scale == Scale::share ? axis_ticks(0, 1, 5)
                                                                     : axis_ticks(low, high, 5);
@@ -152,9 +151,9 @@ std::string line_chart(const LineChart& chart) {
   svg.upright_text(12, (top + height - bottom) / 2, chart.y_label);
   if (chart.marked_x) {
     svg.line(x(*chart.marked_x), top, x(*chart.marked_x), height - bottom, {"reference"});
-    const bool late = x(*chart.marked_x) > (left + chart_width - right) / 2;
-    svg.text(x(*chart.marked_x) + (late ? -5 : 5), top + 9, chart.marked_label,
-             late ? "end" : "start", "note");
+    // In the middle above the line, or as near as the drawing's edge lets it.
+    svg.text(std::min(x(*chart.marked_x), chart_width - 4.0 * chart.marked_label.size()), top - 6,
+             chart.marked_label, "middle", "note");
   }
   // Many points would run into each other: their line is enough.
   const bool points = chart.x.size() <= 60;
@@ -204,7 +203,7 @@ std::string bar_chart(const BarChart& chart) {
   const std::string table = html_table(chart.title + ", as a table", header, rows);
   if (numbers == 0) return figure(chart.title, chart.caption, "", nothing_to_draw(), table);
 
-  constexpr double left = 6, right = 66, top = 4, bottom = 24, bar = 15, name = 20, gap = 8;
+  constexpr double left = 4, right = 70, top = 4, bottom = 26, bar = 16, name = 21, gap = 8;
   const double group = name + bar * static_cast<double>(chart.series.size()) + gap;
   const double height = top + group * static_cast<double>(chart.categories.size()) + bottom;
   const Axis x{0, 1, left, chart_width - right};
@@ -318,7 +317,7 @@ std::string reliability_diagram(const ReliabilityDiagram& diagram) {
                  {"probability of the answer", "pairs", "mean probability", "share right"}, rows);
   if (all == 0) return figure(diagram.title, diagram.caption, "", nothing_to_draw(), table);
 
-  constexpr double left = 58, right = 14, top = 20, bottom = 44, height = 300;
+  constexpr double left = 62, right = 22, top = 24, bottom = 46, height = 290;
   const Axis x{0, 1, left, chart_width - right}, y{0, 1, height - bottom, top};
   Svg svg(chart_width, height,
           fmt::format("{}. Share of right answers over the answer's probability, in {} bins. The "

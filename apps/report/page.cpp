@@ -44,14 +44,13 @@ border:1px solid var(--control);border-radius:6px;background:var(--raised);curso
 .switch input{margin:0;width:1.1rem;height:1.1rem;accent-color:var(--link)}
 .switch:focus-within{outline:3px solid var(--link);outline-offset:2px}
 .quiet,figcaption,.absent{color:var(--quiet)}
-figcaption strong{color:var(--ink);display:block;font-size:1rem}
 .scroll{overflow-x:auto;max-width:100%;margin:.5rem 0}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .75rem .3rem 0;text-align:right;border-bottom:1px solid var(--edge);vertical-align:top}
 th{font-weight:600}
-th:first-child,.words td{text-align:left}
-td .sub{display:block;font-size:.8rem;color:var(--quiet);white-space:nowrap}
-.words td:last-child{min-width:18rem}
+th:first-child,td code{text-align:left}
+.sub{display:block;font-size:.8125rem;font-weight:400;color:var(--quiet)}
+td .sub{white-space:nowrap}
 details{margin:.5rem 0}
 summary{cursor:pointer;padding:.25rem 0;color:var(--link)}
 .headline{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:1rem;
@@ -59,18 +58,21 @@ margin:1rem 0;padding:0;list-style:none}
 .headline li{padding:.75rem 1rem;background:var(--raised);border-radius:8px}
 .headline .value{display:block;font-size:2rem;line-height:1.2;font-weight:600;font-variant-numeric:tabular-nums}
 .headline .quiet{font-size:.875rem;display:block}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1.5rem 2rem;margin:1rem 0}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,22rem),1fr));gap:1.5rem 2rem;margin:1rem 0}
+.split{display:flex;flex-wrap:wrap;gap:1.5rem 2rem;margin:1rem 0}
+.split>figure{flex:1 1 22rem}
+.split>div{flex:2 1 26rem;min-width:0;max-width:100%}
 figure{margin:0;min-width:0}
 figcaption{font-size:.9rem;max-width:70ch}
-.chart svg{display:block;width:100%;max-width:560px;height:auto;margin-top:.5rem}
+.chart svg{display:block;width:100%;max-width:560px;height:auto;margin:.5rem 0}
 .legend{display:flex;flex-wrap:wrap;gap:.25rem 1rem;list-style:none;padding:0;margin:.5rem 0 0;font-size:.9rem}
 .legend li{display:flex;align-items:center;gap:.4rem}
 .key{width:1.75rem;border-top:3px solid}
 .key.s1{border-top-style:dashed}.key.s2{border-top-style:dotted}.key.s3{border-top-style:double}
 .block{width:.9rem;height:.9rem;background:currentColor;border-radius:2px}
 .legend .s0{color:var(--s0)}.legend .s1{color:var(--s1)}.legend .s2{color:var(--s2)}.legend .s3{color:var(--s3)}
-svg text{font:13px system-ui,sans-serif;fill:var(--ink)}
-svg .note{fill:var(--quiet);font-size:12px}
+svg text{font:14px system-ui,sans-serif;fill:var(--ink)}
+svg .note{fill:var(--quiet);font-size:13px}
 svg .halo{paint-order:stroke;stroke:var(--ground);stroke-width:3px}
 svg .strong{font-weight:600}
 svg .big{font-size:17px;font-weight:600}

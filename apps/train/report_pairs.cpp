@@ -132,7 +132,7 @@ std::string report_pairs(const Config& config, const RunFolder& folder) {
   const auto mistakes = std::count_if(all.begin(), all.end(),
                                       [](const Answered& answered) { return !answered.right(); });
   std::string out = fmt::format(
-      "<p>{} of {} answers are wrong. The surest mistakes come first, then the right answers that "
+      "<p>Wrong answers: {} of {}. The surest mistakes come first, then the right answers that "
       "were least sure. Faces are shown as the network gets them, sounds as log-mel spectrograms: "
       "time runs to the right, low frequencies are at the bottom.</p>\n<ul class=\"cards\">\n",
       mistakes, all.size());

@@ -73,18 +73,13 @@ std::optional<Interval> widest_interval(const json& measured, const char* metric
 }
 
 std::string interval_lines(const json& measured, const char* metric) {
-  const json& intervals = part(measured, "intervals");
-  const double level = number(intervals, "level");
   std::string lines;
   for (const Grouping& grouping : groupings) {
-    const json& group = part(intervals, grouping.key);
+    const json& group = part(part(measured, "intervals"), grouping.key);
     if (const auto i = interval(group, metric))
-      lines += fmt::format(
-          "<span class=\"quiet\">{} to {} ({} interval over {}{})</span>", percent_text(i->first),
-          percent_text(i->second),
-          std::isnan(level) ? "bootstrap" : fmt::format("{:.4g} %", 100 * level),
-          group.contains("groups") ? fmt::format("{:.0f} ", number(group, "groups")) : "",
-          grouping.name);
+      lines +=
+          fmt::format("<span class=\"quiet\">{} to {} over {} {}</span>", percent_text(i->first),
+                      percent_text(i->second), number_text(number(group, "groups")), grouping.name);
   }
   return lines.empty() ? "<span class=\"quiet\">no interval was computed</span>" : lines;
 }
@@ -121,11 +116,16 @@ std::string headline(const json& evaluation) {
   unique("unique_persons", "persons");
   unique("unique_clips", "sounds");
   unique("unique_speakers", "speakers");
+  const double level = number(part(evaluation, "intervals"), "level");
   return "<ul class=\"headline\">\n" + items + "</li>\n</ul>\n" +
-         paragraph(
-             "A pair repeats pictures and sounds of few people, so pairs are not independent. The "
-             "intervals draw whole speakers, or whole persons, again and again; with few of them "
-             "an interval is itself uncertain.");
+         (std::isnan(level)
+              ? ""
+              : paragraph(fmt::format(
+                    "Pictures and sounds of few people make many pairs, so pairs are not "
+                    "independent. The {:.4g} % intervals (bootstrap) draw whole speakers, or whole "
+                    "persons, again and again; where they are few, the interval itself is "
+                    "uncertain.",
+                    100 * level)));
 }
 
 /// What a control was asked, and what it shows.
@@ -153,7 +153,7 @@ std::string controls_section(const json& evaluation) {
   const json& made = part(evaluation, "controls");
   const std::string stream = evaluation.value("stream", "both");
   BarChart chart;
-  chart.title = "Controls";
+  chart.title = "The network beside its controls";
   chart.caption =
       "Share of right answers and UAR of the network beside what it must beat. Whiskers: the wider "
       "of the intervals over speakers and persons.";
@@ -163,7 +163,8 @@ std::string controls_section(const json& evaluation) {
   const auto add = [&](const std::string& key, const char* name, const json& measured,
                        const std::string& meaning) {
     chart.categories.emplace_back(name);
-    std::vector<std::string> row = {escaped(name)};
+    std::vector<std::string> row = {
+        fmt::format("{} <span class=\"sub\">{}</span>", escaped(name), escaped(meaning))};
     for (std::size_t s = 0; s < 2; ++s) {
       const Measure& measure = measures[s];
       const double value = number(measured, measure.key);
@@ -176,7 +177,6 @@ std::string controls_section(const json& evaluation) {
                                   percent_text(i->second));
     }
     row.push_back(number_text(number(measured, "n")));
-    row.push_back(escaped(meaning));
     rows.push_back(row);
   };
   add("", stream == "both" ? "fused" : "this network", evaluation,
@@ -189,10 +189,9 @@ std::string controls_section(const json& evaluation) {
     else
       not_made += fmt::format("{}{}", not_made.empty() ? "" : ", ", control.name);
   }
-  std::string out =
-      "<div class=\"words\">" +
-      html_table("Controls", {"", "accuracy", "UAR", "pairs", "what it means"}, rows) +
-      "</div>\n<div class=\"charts\">" + bar_chart(chart) + "</div>\n";
+  std::string out = "<div class=\"split\">\n" + bar_chart(chart) + "<div>" +
+                    html_table("Controls", {"", "accuracy", "UAR", "pairs"}, rows) +
+                    "</div></div>\n";
   if (!not_made.empty())
     out += absent(fmt::format("Not made for this run: {}.{}", not_made,
                               stream == "both" ? ""
@@ -250,8 +249,7 @@ LineChart over_epochs(const Epochs& epochs) {
   return chart;
 }
 
-std::string curves_section(const Epochs& epochs) {
-  if (epochs.lines.empty()) return absent("There is no metrics.jsonl: no epoch was finished.");
+std::string curves(const Epochs& epochs) {
   LineChart loss = over_epochs(epochs);
   loss.title = "Loss";
   loss.caption =
@@ -273,7 +271,7 @@ std::string curves_section(const Epochs& epochs) {
   rates.scale = Scale::share;
   rates.series = {{"training accuracy", epochs.column("train_accuracy")},
                   {"dev UAR", epochs.column("dev_uar")}};
-  return "<div class=\"charts\">" + line_chart(loss) + line_chart(rates) + "</div>\n";
+  return line_chart(loss) + line_chart(rates);
 }
 
 /// The geometric mean over the last quarter of the epochs; NaN when nothing is there.
@@ -298,19 +296,21 @@ std::string learning_sentence(const Epochs& epochs) {
       "Over the last {} epochs the face's gradient has a norm of {:.3g}, the voice's {:.3g}.",
       (epochs.lines.size() + 3) / 4, face, voice);
   if (ratio < 3) return figures + " Both streams are learning.";
+  const char *leads = face_leads ? "face" : "voice", *follows = face_leads ? "voice" : "face";
   return figures + fmt::format(
-                       " The {} stream is learning; the {} stream gets a signal {:.3g} times as "
-                       "weak. Shuffling the {} above shows whether the answers need it.",
-                       face_leads ? "face" : "voice", face_leads ? "voice" : "face", ratio,
-                       face_leads ? "voice" : "face");
+                       " The {} stream is learning; the {} stream's gradient is {:.3g} times "
+                       "smaller, so it changes little. Whether the answers need it, the control "
+                       "with the {} shuffled shows.",
+                       leads, follows, ratio, follows);
 }
 
-std::string gradients_section(const Epochs& epochs) {
+std::string learning_section(const Epochs& epochs) {
+  if (epochs.lines.empty()) return absent("There is no metrics.jsonl: no epoch was finished.");
   LineChart chart = over_epochs(epochs);
   chart.title = "Gradient norms";
   chart.caption =
-      "Mean norm over an epoch's steps of the loss's gradient by the weights of each part; joint: "
-      "fusion and head. Logarithmic scale.";
+      "Mean over an epoch's steps of the norm of the loss's gradient by the weights of each part; "
+      "joint: fusion and head. The scale is logarithmic.";
   chart.y_label = "norm";
   chart.scale = Scale::log;
   for (const auto& [key, name] : {std::pair{"gradient_norm_face", "face"},
@@ -318,15 +318,35 @@ std::string gradients_section(const Epochs& epochs) {
                                   {"gradient_norm_joint", "joint"}})
     if (epochs.has(key)) chart.series.push_back({name, epochs.column(key)});
   if (chart.series.empty())
-    return absent("metrics.jsonl has no gradient norms by stream for this run.");
-  return paragraph(learning_sentence(epochs)) + "<div class=\"charts\">" + line_chart(chart) +
-         "</div>\n";
+    return "<div class=\"charts\">" + curves(epochs) + "</div>\n" +
+           absent("metrics.jsonl has no gradient norms by stream for this run.");
+  return "<div class=\"charts\">" + curves(epochs) + line_chart(chart) + "</div>\n" +
+         "<h3>Which stream is learning?</h3>\n" + paragraph(learning_sentence(epochs));
 }
 
 std::vector<std::string> classes_of(const json& evaluation) {
   return evaluation.contains("classes")
              ? evaluation["classes"].get<std::vector<std::string>>()
              : std::vector<std::string>(class_names.begin(), class_names.end());
+}
+
+std::string calibration(const json& evaluation) {
+  const json& calibration = part(evaluation, "calibration");
+  if (!calibration.contains("bins")) return absent("evaluation.json has no calibration.");
+  ReliabilityDiagram diagram;
+  diagram.title = "Reliability";
+  diagram.caption =
+      "Bars: share of right answers among those given with such a probability; dots: at their mean "
+      "probability; numbers: how many. On the dashed line the network is as right as it is sure; "
+      "below it, it is too sure. Few pairs make a bar uncertain.";
+  for (const json& bin : calibration["bins"])
+    diagram.bins.push_back({number(bin, "from"), number(bin, "to"), bin.value("n", std::int64_t{0}),
+                            number(bin, "confidence"), number(bin, "accuracy")});
+  return "<div>" + reliability_diagram(diagram) +
+         fmt::format(
+             "<p>Expected calibration error: <strong>{}</strong>, the mean distance of the dots "
+             "from the dashed line, each weighted by its pairs.</p></div>\n",
+             tagged("ece", number(calibration, "ece")));
 }
 
 std::string answers_section(const json& evaluation) {
@@ -361,27 +381,7 @@ std::string answers_section(const json& evaluation) {
   } else {
     out += absent("evaluation.json has no figures for each class.");
   }
-  return out + "</div>\n";
-}
-
-std::string calibration_section(const json& evaluation) {
-  const json& calibration = part(evaluation, "calibration");
-  if (!calibration.contains("bins"))
-    return absent("evaluation.json has no calibration for this run.");
-  ReliabilityDiagram diagram;
-  diagram.title = "Reliability";
-  diagram.caption =
-      "Bars: share of right answers among those given with such a probability; dots: at their mean "
-      "probability; numbers: how many. On the dashed line the network is as right as it is sure; "
-      "below it, it is too sure. Few pairs make a bar uncertain.";
-  for (const json& bin : calibration["bins"])
-    diagram.bins.push_back({number(bin, "from"), number(bin, "to"), bin.value("n", std::int64_t{0}),
-                            number(bin, "confidence"), number(bin, "accuracy")});
-  return fmt::format(
-             "<p>Expected calibration error: <strong>{}</strong>, the mean distance of the dots "
-             "from the dashed line, each weighted by its pairs.</p>\n",
-             tagged("ece", number(calibration, "ece"))) +
-         "<div class=\"charts\">" + reliability_diagram(diagram) + "</div>\n";
+  return out + calibration(evaluation) + "</div>\n";
 }
 
 std::string provenance(const json& evaluation, const std::string& config) {
@@ -392,9 +392,8 @@ std::string provenance(const json& evaluation, const std::string& config) {
       rows.push_back({name, "<code>" + escaped(evaluation[key].get<std::string>()) + "</code>"});
   std::string out =
       rows.empty() ? "" : html_table("Fingerprints", {"", "the same for the same pairs"}, rows);
-  return "<div class=\"words\">" + out + "</div>\n" +
-         html_details("config.toml: all options of this run",
-                      "<pre tabindex=\"0\">" + escaped(config) + "</pre>\n");
+  return out + html_details("config.toml: all options of this run",
+                            "<pre tabindex=\"0\">" + escaped(config) + "</pre>\n");
 }
 
 json read_evaluation(const RunFolder& folder) {
@@ -445,11 +444,9 @@ void write_run_report(const RunFolder& folder) {
                                  ? absent("There is no evaluation.json: the run is not finished.")
                                  : headline(evaluation)});
     page.sections.push_back({"controls", "Controls", controls_section(evaluation)});
-    page.sections.push_back({"answers", "Answers by class", answers_section(evaluation)});
-    page.sections.push_back({"calibration", "Calibration", calibration_section(evaluation)});
+    page.sections.push_back({"answers", "Answers", answers_section(evaluation)});
   });
-  page.sections.push_back({"curves", "Learning curves", curves_section(epochs)});
-  page.sections.push_back({"streams", "Which stream is learning?", gradients_section(epochs)});
+  page.sections.push_back({"learning", "Learning", learning_section(epochs)});
   page.sections.push_back({"pairs", "Pairs to look at", report_pairs(config, folder)});
   page.sections.push_back({"options", "Options", provenance(evaluation, toml)});
   write_file_atomically(folder.report(), to_html(page));
