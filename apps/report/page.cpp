@@ -94,6 +94,7 @@ svg .big{font-size:17px;font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr));gap:1rem;margin:1rem 0;padding:0;list-style:none}
 .cards>li{padding:1rem;background:var(--raised);border-radius:8px;min-width:0}
 .pictures{display:flex;gap:.75rem;margin:.5rem 0;flex-wrap:wrap}
+.pictures figure{width:min-content}
 .pictures img{display:block;max-width:100%;height:auto;border-radius:4px}
 .pictures figcaption{font-size:.8rem;overflow-wrap:anywhere}
 .placeholder{display:flex;align-items:center;justify-content:center;width:128px;height:128px;padding:.5rem;
@@ -103,7 +104,6 @@ border:1px dashed var(--control);border-radius:4px;font-size:.8rem;text-align:ce
 .track{height:.7rem;background:var(--ground);border-radius:3px;overflow:hidden}
 .track i{display:block;height:100%;background:var(--s0)}
 .wrong{color:var(--bad);font-weight:600}.right{color:var(--good);font-weight:600}
-.maps img{image-rendering:auto;width:16rem}
 footer{margin-top:2.5rem;padding-bottom:2rem;color:var(--quiet);font-size:.875rem}
 @media print{.skip,.switch,nav{display:none}}
 )css";
