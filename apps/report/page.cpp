@@ -49,10 +49,11 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 th,td{padding:.3rem .75rem .3rem 0;text-align:right;border-bottom:1px solid var(--edge);vertical-align:top}
 th{font-weight:600}
 th:first-child,td code{text-align:left}
-.sub{display:block;font-size:.8125rem;font-weight:400;color:var(--quiet)}
-td .sub{white-space:nowrap}
+.sub{display:block;font-size:.8125rem;color:var(--quiet);white-space:nowrap}
 details{margin:.5rem 0}
 summary{cursor:pointer;padding:.25rem 0;color:var(--link)}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.4rem .75rem;font-size:.875rem;margin:1rem 0}
+dt{font-weight:600}dd{margin:0;color:var(--quiet)}
 .headline{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:1rem;
 margin:1rem 0;padding:0;list-style:none}
 .headline li{padding:.75rem 1rem;background:var(--raised);border-radius:8px}
@@ -95,7 +96,7 @@ svg .big{font-size:17px;font-weight:600}
 .cards>li{padding:1rem;background:var(--raised);border-radius:8px;min-width:0}
 .pictures{display:flex;gap:.75rem;margin:.5rem 0;flex-wrap:wrap}
 .pictures figure{width:min-content}
-.pictures img{display:block;max-width:100%;height:auto;border-radius:4px}
+.pictures img{display:block;height:auto;border-radius:4px}
 .pictures figcaption{font-size:.8rem;overflow-wrap:anywhere}
 .placeholder{display:flex;align-items:center;justify-content:center;width:128px;height:128px;padding:.5rem;
 border:1px dashed var(--control);border-radius:4px;font-size:.8rem;text-align:center;color:var(--quiet);overflow-wrap:anywhere}
@@ -105,6 +106,7 @@ border:1px dashed var(--control);border-radius:4px;font-size:.8rem;text-align:ce
 .track i{display:block;height:100%;background:var(--s0)}
 .wrong{color:var(--bad);font-weight:600}.right{color:var(--good);font-weight:600}
 footer{margin-top:2.5rem;padding-bottom:2rem;color:var(--quiet);font-size:.875rem}
+@media (max-width:30rem){.sub{white-space:normal}}
 @media print{.skip,.switch,nav{display:none}}
 )css";
 

@@ -159,12 +159,12 @@ std::string controls_section(const json& evaluation) {
       "of the intervals over speakers and persons.";
   chart.series = {{"accuracy", {}, {}}, {"UAR", {}, {}}};
   std::vector<std::vector<std::string>> rows;
-  std::string not_made;
+  std::string not_made, meanings;
   const auto add = [&](const std::string& key, const char* name, const json& measured,
                        const std::string& meaning) {
     chart.categories.emplace_back(name);
-    std::vector<std::string> row = {
-        fmt::format("{} <span class=\"sub\">{}</span>", escaped(name), escaped(meaning))};
+    std::vector<std::string> row = {escaped(name)};
+    meanings += fmt::format("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(meaning));
     for (std::size_t s = 0; s < 2; ++s) {
       const Measure& measure = measures[s];
       const double value = number(measured, measure.key);
@@ -190,8 +190,8 @@ std::string controls_section(const json& evaluation) {
       not_made += fmt::format("{}{}", not_made.empty() ? "" : ", ", control.name);
   }
   std::string out = "<div class=\"split\">\n" + bar_chart(chart) + "<div>" +
-                    html_table("Controls", {"", "accuracy", "UAR", "pairs"}, rows) +
-                    "</div></div>\n";
+                    html_table("Controls", {"", "accuracy", "UAR", "pairs"}, rows) + "<dl>" +
+                    meanings + "</dl></div></div>\n";
   if (!not_made.empty())
     out += absent(fmt::format("Not made for this run: {}.{}", not_made,
                               stream == "both" ? ""

@@ -213,7 +213,8 @@ const first = ground();
 document.getElementById('theme').click();
 for (const d of document.querySelectorAll('details')) d.open = true;
 document.getElementById('measured').textContent =
-  [document.documentElement.scrollWidth, innerWidth, first, ground()].join('|');
+  [document.documentElement.scrollWidth, innerWidth, first, ground(),
+   Math.min(...[...document.images].map(i => i.clientWidth))].join('|');
 </script>)");
   write_text(folder / "page.html", html);
   const std::string light = "rgb(255, 255, 255)", dark = "rgb(20, 23, 27)";
@@ -228,7 +229,7 @@ document.getElementById('measured').textContent =
       REQUIRE_MESSAGE(at != std::string::npos, to_string(ended));
       const std::string measured =
           ended.out.substr(at + begin.size(), ended.out.find("</p>", at) - at - begin.size());
-      CHECK(measured == fmt::format("{}|{}|{}|{}", width, width, prefers_dark ? dark : light,
+      CHECK(measured == fmt::format("{}|{}|{}|{}|128", width, width, prefers_dark ? dark : light,
                                     prefers_dark ? light : dark));
     }
 }
