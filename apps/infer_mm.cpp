@@ -6,8 +6,9 @@
 #include "apps/cli/program.h"
 #include "apps/data/pairs.h"
 #include "apps/data/picture_write.h"
+#include "apps/explain/explanation_files.h"
+#include "apps/model/input_pictures.h"
 #include "apps/model/model.h"
-#include "audio/colormap.h"
 #include "engine/device.h"
 #include "engine/npy.h"
 #include "engine/ops/permute.h"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 struct CommandLine {
-  std::string model, face, voice, pairs, spectrogram, dump_inputs, device = "auto", impl;
+  std::string model, face, voice, pairs, spectrogram, dump_inputs, explain, device = "auto", impl;
   int threads = 0;
   bool json = false, describe = false;
 };
@@ -129,23 +130,28 @@ void write_spectrogram(const Model& model, const fs::path& voice, const fs::path
     fail<UsageError>("--spectrogram: {} ends neither in .npy nor in .png", target.string());
   const Sound sound = read_sound(voice, static_cast<int>(model.front_end().sample_rate));
   warn(sound.warnings);
-  const Tensor wave = Tensor::empty({1, model.front_end().clip_samples()});
-  fit_clip(sound.samples, wave.span<float>());
-  const Tensor db = log_mel(model.front_end(), wave);
-  const std::int64_t bands = db.dim(1), frames = db.dim(2);
+  const Tensor db = log_mel(model.front_end(), sound);
   if (kind == ".npy") {
-    write_npy(target, db.alias({bands, frames}));
+    write_npy(target, db.alias({db.dim(1), db.dim(2)}));
     return;
   }
-  // For people, low frequencies are at the bottom.
-  std::vector<std::uint8_t> pixels;
-  for (std::int64_t band = bands - 1; band >= 0; --band)
-    for (std::int64_t frame = 0; frame < frames; ++frame) {
-      const double unit = db.data<float>()[band * frames + frame] / model.front_end().top_db + 1;
-      const auto colour = map_color_8bit(static_cast<float>(unit));
-      pixels.insert(pixels.end(), colour.begin(), colour.end());
-    }
-  write_png(target, static_cast<int>(bands), static_cast<int>(frames), 3, pixels);
+  const Picture picture = spectrogram_picture(model.front_end(), db);
+  write_png(target, picture.height, picture.width, 3, picture.rgb);
+}
+
+void write_explanation(Model& model, const RawInputs& raw, const CommandLine& line) {
+  Asked asked;
+  if (raw.faces) {
+    asked.face_name = fs::path(line.face).filename().string();
+    asked.face = face_picture(raw.faces.span<float>(), model.config().size);
+  }
+  if (raw.waves) {
+    asked.voice_name = fs::path(line.voice).filename().string();
+    asked.spectrogram =
+        spectrogram_picture(model.front_end(), log_mel(model.front_end(), raw.waves));
+  }
+  const auto predict = [&](const Inputs& inputs) { return model.probabilities(inputs); };
+  duet::write_explanation(line.explain, explain(model.prepare(raw), predict), asked);
 }
 
 void describe_model(const Model& model, const fs::path& path) {
@@ -243,6 +249,10 @@ int infer(const CommandLine& line) {
   const DeviceChoice device = choose_device(line.device);
   set_impl(Impl::parse(line.impl));
   set_thread_count(line.threads);
+  if (!line.explain.empty()) {
+    check_explanation_path(line.explain);
+    if (!line.pairs.empty()) fail<UsageError>("--explain goes without --pairs");
+  }
   const std::unique_ptr<Model> model = Model::load(line.model, device.device);
   if (line.describe) {
     describe_model(*model, line.model);
@@ -259,8 +269,8 @@ int infer(const CommandLine& line) {
     if (!model->hears_voices())
       fail<UsageError>("--spectrogram: {} is a model of faces alone", line.model);
     write_spectrogram(*model, line.voice, line.spectrogram);
-    if (line.face.empty() && line.dump_inputs.empty() && model->sees_faces() &&
-        !model->may_lack_a_stream())
+    if (line.face.empty() && line.dump_inputs.empty() && line.explain.empty() &&
+        model->sees_faces() && !model->may_lack_a_stream())
       return 0;
   }
   const std::string missing = missing_stream(*model, line.face, line.voice);
@@ -272,6 +282,7 @@ int infer(const CommandLine& line) {
   const RawInputs raw = blank_inputs(*model, 1, !line.face.empty(), !line.voice.empty());
   read_into(*model, raw, 0, line.face, line.voice);
   if (!line.dump_inputs.empty()) dump_inputs(*model, raw, line.dump_inputs);
+  if (!line.explain.empty()) write_explanation(*model, raw, line);
   const Tensor probabilities = model->probabilities(raw);
   if (line.json)
     fmt::print("{}\n", dump(answer_json(model->sees_faces() ? line.face : "",
@@ -296,6 +307,8 @@ int main_body(int argc, char** argv) {
                  "write the voice's log-mel spectrogram in dB: .npy or .png");
   app.add_option("--dump-inputs", line.dump_inputs,
                  "write what the network sees: face.npy and voice.npy, float32 (channels, S, S)");
+  app.add_option("--explain", line.explain,
+                 "write which parts of the inputs the answer rests on: .html or .png");
   app.add_flag("--describe", line.describe, "print what the model file says of itself");
   app.add_option("--threads", line.threads, "cores to compute on (0: all)")
       ->check(CLI::Range(0, 4096));

@@ -21,14 +21,13 @@
 
 namespace duet {
 
-void write_png(const std::filesystem::path& path, int height, int width, int channels,
-               std::span<const std::uint8_t> data) {
+std::string encode_png(int height, int width, int channels, std::span<const std::uint8_t> data) {
   require(height > 0 && width > 0 && (channels == 1 || channels == 3 || channels == 4),
-          "[picture] cannot write {} rows, {} columns, {} channels as PNG: {}", height, width,
-          channels, path.string());
+          "[picture] cannot write {} rows, {} columns, {} channels as PNG", height, width,
+          channels);
   const std::size_t expected = std::size_t{1} * height * width * channels;
-  require(data.size() == expected, "[picture] {} bytes given for {}x{}x{} pixels: {}", data.size(),
-          height, width, channels, path.string());
+  require(data.size() == expected, "[picture] {} bytes given for {}x{}x{} pixels", data.size(),
+          height, width, channels);
 #if defined(DUET_HAVE_STB)
   std::string bytes;
   const auto append = [](void* to, void* from, int count) {
@@ -36,16 +35,21 @@ void write_png(const std::filesystem::path& path, int height, int width, int cha
   };
   const int encoded = stbi_write_png_to_func(append, &bytes, width, height, channels, data.data(),
                                              width * channels);
-  require(encoded != 0, "[picture] not enough memory to encode {}", path.string());
+  require(encoded != 0, "[picture] not enough memory to encode a PNG");
+  return bytes;
+#else
+  fail("[picture] cannot write PNG: built without stb_image_write; install libstb-dev and rebuild");
+#endif
+}
+
+void write_png(const std::filesystem::path& path, int height, int width, int channels,
+               std::span<const std::uint8_t> data) {
+  const std::string bytes = encode_png(height, width, channels, data);
   std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   file.close();
   require(file.good(), "[picture] cannot write {}: see that its folder exists and has room",
           path.string());
-#else
-  fail("[picture] cannot write {}: built without stb_image_write; install libstb-dev and rebuild",
-       path.string());
-#endif
 }
 
 }  // namespace duet

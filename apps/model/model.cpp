@@ -64,10 +64,10 @@ Inputs Model::prepare(const RawInputs& raw) const {
   return inputs;
 }
 
-Tensor Model::probabilities(const RawInputs& raw) {
+Tensor Model::probabilities(const Inputs& inputs) {
   const NoGradScope no_grad;
   network_.set_mode(Mode::evaluation);
-  return softmax(forward(prepare(raw))).to(Device{}).to(DType::f32);
+  return softmax(forward(inputs)).to(Device{}).to(DType::f32);
 }
 
 }  // namespace duet

@@ -53,7 +53,8 @@ class Model {
   }
   /// (N, classes) f32 on the CPU, in evaluation mode, without history. A network of both streams
   /// may be given one alone; how good its answer then is depends on `may_lack_a_stream`.
-  Tensor probabilities(const RawInputs& raw);
+  Tensor probabilities(const Inputs& inputs);
+  Tensor probabilities(const RawInputs& raw) { return probabilities(prepare(raw)); }
 
   Device device() const { return device_; }
   /// Of the parameters, and of inputs.

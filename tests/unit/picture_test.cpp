@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "apps/data/picture_tags.h"
+#include "apps/data/picture_write.h"
 #include "kernels/base/philox.h"
 #include "tests/temporary_folder.h"
 #include "tests/test_data.h"
@@ -231,4 +232,14 @@ TEST_CASE("picture: several threads read the same pixels and their own errors") 
   for (std::thread& thread : threads) thread.join();
   CHECK(right == 200);
   CHECK(refused == 200);
+}
+
+TEST_CASE("picture: encoded as PNG and read again, the pixels are the same") {
+  if (!pictures_supported()) return;
+  Picture picture{9, 11, std::vector<std::uint8_t>(9 * 11 * 3)};
+  for (std::size_t i = 0; i < picture.rgb.size(); ++i)
+    picture.rgb[i] = static_cast<std::uint8_t>(37 * i);
+  const TemporaryFolder folder;
+  write_text(folder / "a.png", encode_png(9, 11, 3, picture.rgb));
+  CHECK(largest_difference(read_picture(folder / "a.png"), picture) == 0);
 }
