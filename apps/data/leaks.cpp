@@ -65,6 +65,16 @@ void note_copies(Ledger& ledger, std::span<const Pair> pairs) {
   }
 }
 
+void refuse(const std::vector<std::string>& found) {
+  if (found.empty()) return;
+  constexpr std::size_t shown = 10;
+  const auto last = found.begin() + static_cast<std::ptrdiff_t>(std::min(shown, found.size()));
+  fail<DataError>(
+      "[leaks] {} in more than one split:\n  {}{}\nkeep each in one split, or say --split leaky",
+      found.size(), fmt::join(found.begin(), last, "\n  "),
+      found.size() > shown ? fmt::format("\n  and {} more", found.size() - shown) : "");
+}
+
 /// The rules of one corpus, added to `rules`.
 void add_rules(LeakRules& rules, const SplitCorpus& corpus, Modality modality) {
   if (modality == Modality::face) {
@@ -108,15 +118,13 @@ void check_leaks(std::span<const Pair> pairs, const LeakRules& rules) {
     if (rules.speakers) ledger.note("speaker", pair.speaker, pair.split);
     if (rules.words) ledger.note("word", pair.text, pair.split);
   }
+  refuse(ledger.offenders(rules));
+}
+
+void check_copies(std::span<const Pair> pairs) {
+  Ledger ledger;
   note_copies(ledger, pairs);
-  const std::vector<std::string> found = ledger.offenders(rules);
-  if (found.empty()) return;
-  constexpr std::size_t shown = 10;
-  const auto last = found.begin() + static_cast<std::ptrdiff_t>(std::min(shown, found.size()));
-  fail<DataError>(
-      "[leaks] {} in more than one split:\n  {}{}\nkeep each in one split, or say --split leaky",
-      found.size(), fmt::join(found.begin(), last, "\n  "),
-      found.size() > shown ? fmt::format("\n  and {} more", found.size() - shown) : "");
+  refuse(ledger.offenders({}));
 }
 
 }  // namespace duet

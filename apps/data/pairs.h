@@ -60,6 +60,10 @@ LeakRules leak_rules(const SplitCorpus& single, Modality modality);
 /// Pairs without a split are passed over.
 void check_leaks(std::span<const Pair> pairs, const LeakRules& rules);
 
+/// The same for files with the same bytes under different names; files that are not there are
+/// passed over.
+void check_copies(std::span<const Pair> pairs);
+
 /// XXH3-128, as 32 hexadecimal digits, of the sorted lines of split, face's file name, voice's file
 /// name and class: the same for the same pairs on any machine and in any order.
 std::string split_fingerprint(std::span<const Pair> pairs);

@@ -197,7 +197,7 @@ std::string bar_chart(const BarChart& chart) {
     for (const BarSeries& series : chart.series) {
       row.push_back(percent_text(series.values[c]));
       if (const auto i = interval_of(series, c))
-        row.back() += fmt::format(" ({} to {})", percent_text(i->first), percent_text(i->second));
+        row.back() += fmt::format(" ({} to {})", percent_text(i->low), percent_text(i->high));
     }
   }
   const std::string table = html_table(chart.title + ", as a table", header, rows);
@@ -226,11 +226,11 @@ std::string bar_chart(const BarChart& chart) {
       std::string title =
           fmt::format("{}, {}: {}", chart.categories[c], series.name, percent_text(value));
       if (interval)
-        title += fmt::format(" ({} to {})", percent_text(interval->first),
-                             percent_text(interval->second));
+        title += fmt::format(" ({} to {})", percent_text(interval->low),
+                             percent_text(interval->high));
       svg.rect(left, y + 1, x(value) - left, bar - 2, {fmt::format("mark bar s{}", s), title});
-      if (!interval || !std::isfinite(interval->first + interval->second)) continue;
-      const double middle = y + bar / 2, from = x(interval->first), to = x(interval->second);
+      if (!interval || !std::isfinite(interval->low + interval->high)) continue;
+      const double middle = y + bar / 2, from = x(interval->low), to = x(interval->high);
       svg.line(from, middle, to, middle, {"whisker"});
       for (const double end : {from, to}) svg.line(end, middle - 4, end, middle + 4, {"whisker"});
     }

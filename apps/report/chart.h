@@ -11,10 +11,9 @@
 #include <utility>
 #include <vector>
 
-namespace duet {
+#include "apps/report/interval.h"
 
-/// [from, to]
-using Interval = std::pair<double, double>;
+namespace duet {
 
 enum class Scale : std::uint8_t {
   linear,

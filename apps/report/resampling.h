@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apps/report/answers.h"
+#include "apps/report/interval.h"
 
 namespace duet {
 
@@ -16,10 +17,6 @@ using Figure = double (Metrics::*)() const;
 /// The answers of each group apart, by `group_of` in sorted order.
 std::vector<Metrics> metrics_by_group(const Answers& answers,
                                       const std::function<std::string(const Pair&)>& group_of);
-
-struct Interval {
-  double low = 0, high = 0;
-};
 
 inline constexpr double interval_level = 0.95;
 inline constexpr int interval_resamples = 2000;

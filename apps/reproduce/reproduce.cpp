@@ -2,6 +2,7 @@
 
 #include "apps/data/corpus.h"
 #include "apps/reproduce/results.h"
+#include "apps/reproduce/study_report.h"
 #include "engine/atomic_file.h"
 
 namespace duet {
@@ -37,6 +38,7 @@ StudyOutcome reproduce(const StudyOptions& options, const std::filesystem::path&
   const ordered_json results = study_results(plan, study);
   write_file_atomically(study / "results.json", results.dump(2) + "\n");
   write_file_atomically(study / "results.md", study_markdown(results));
+  write_file_atomically(study / "report.html", study_html(results));
   progress.line(fmt::format("results: {}", (study / "results.md").string()));
   return StudyOutcome::finished;
 }

@@ -206,18 +206,6 @@ ordered_json comparison_json(const Comparison& c, const Finished& first, const F
   return json;
 }
 
-std::string percent(const ordered_json& value) {
-  return fmt::format("{:.1f}", 100 * value.get<double>());
-}
-
-std::string plus_minus(const ordered_json& spread) {
-  return fmt::format("{} ± {}", percent(spread.at("mean")), percent(spread.at("sd")));
-}
-
-std::string range(const ordered_json& interval) {
-  return fmt::format("{} to {}", percent(interval[0]), percent(interval[1]));
-}
-
 }  // namespace
 
 ordered_json study_results(const Plan& plan, const fs::path& study) {
@@ -244,62 +232,6 @@ ordered_json study_results(const Plan& plan, const fs::path& study) {
   for (const PaperCell& cell : paper_cells())
     json["cells"].push_back(cell_json(cell, find(cell.experiment)));
   return json;
-}
-
-std::string study_markdown(const ordered_json& results) {
-  std::string text = fmt::format(
-      "Plan `{}`: {}. Figures are percentages. ± is the deviation over the seeds, each of which "
-      "has "
-      "test people of its own; an interval holds 95 % of 2000 resamplings of whole speakers (or of "
-      "persons, where no voice is heard). UAR is the mean over the classes of the share of right "
-      "answers: 33.3 by chance.\n",
-      results.at("plan").get<std::string>(), results.at("summary").get<std::string>());
-
-  text +=
-      "\n## Questions\n\nDifferences of UAR, in points. p: a permutation test on the same pairs "
-      "that exchanges whole speakers.\n\n| | | points | p |\n|---|---|---:|---:|\n";
-  for (const ordered_json& c : results.at("comparisons"))
-    text += fmt::format("| {} | `{}` − `{}` | {:+.1f} ± {:.1f} | {} |\n",
-                        c.at("question").get<std::string>(), c.at("first").get<std::string>(),
-                        c.at("second").get<std::string>(), 100 * c.at("difference").get<double>(),
-                        100 * c.at("sd").get<double>(),
-                        c.at("paired").get<bool>() ? fmt::format("{:.3f}", c.at("p").get<double>())
-                                                   : "other pairs");
-
-  text +=
-      "\n## Experiments\n\n| | | N | speakers | accuracy | UAR | interval of UAR | macro F1 "
-      "|\n|---|---|---:|---:|---:|---:|---:|---:|\n";
-  for (const ordered_json& e : results.at("experiments")) {
-    std::vector<std::int64_t> n, speakers;
-    for (const ordered_json& run : e.at("runs")) {
-      n.push_back(run.at("n"));
-      speakers.push_back(run.at("unique_speakers"));
-    }
-    const auto same_or_all = [](const std::vector<std::int64_t>& values) {
-      const bool same = std::all_of(values.begin(), values.end(),
-                                    [&](std::int64_t v) { return v == values.front(); });
-      return same ? std::to_string(values.front()) : fmt::format("{}", fmt::join(values, ", "));
-    };
-    text += fmt::format("| `{}` | {} | {} | {} | {} | {} | {} | {} |\n",
-                        e.at("name").get<std::string>(), e.at("title").get<std::string>(),
-                        same_or_all(n), same_or_all(speakers), plus_minus(e.at("accuracy")),
-                        plus_minus(e.at("uar")), range(e.at("uar").at("interval")),
-                        plus_minus(e.at("macro_f1")));
-  }
-
-  text +=
-      "\n## The paper's cells\n\n| | | paper | ours | interval | N | verdict | reason "
-      "|\n|---|---|---:|---:|---:|---:|---|---|\n";
-  for (const ordered_json& c : results.at("cells")) {
-    const bool ours = c.contains("ours");
-    text += fmt::format(
-        "| {} | {} | {} | {} | {} | {} | **{}** | {} |\n", c.at("table").get<std::string>(),
-        c.at("what").get<std::string>(), c.at("paper").get<std::string>(),
-        ours ? fmt::format("{} ± {}", percent(c.at("ours")), percent(c.at("sd"))) : "",
-        ours ? range(c.at("interval")) : "", ours ? c.at("n").dump() : "",
-        c.at("verdict").get<std::string>(), c.at("reason").get<std::string>());
-  }
-  return text;
 }
 
 }  // namespace duet

@@ -15,8 +15,4 @@ namespace duet {
 /// the same. DataError where a run is missing or the paired runs were asked different pairs.
 nlohmann::ordered_json study_results(const Plan& plan, const std::filesystem::path& study);
 
-/// The same as a page of Markdown. `command` is how it was made, `machine` where, `seconds` how
-/// long it took.
-std::string study_markdown(const nlohmann::ordered_json& results);
-
 }  // namespace duet

@@ -4,6 +4,7 @@
 #include "apps/report/predictions.h"
 #include "apps/train/controls.h"
 #include "apps/train/run_pairs.h"
+#include "apps/train/run_report.h"
 #include "engine/atomic_file.h"
 
 namespace duet {
@@ -157,6 +158,7 @@ bool evaluate_run(const Config& config, Device device, const RunFolder& folder,
   if (!train_controls(config, device, folder, progress)) return false;
   const ordered_json json = Evaluator(config, device, folder, progress).evaluate_all();
   write_file_atomically(folder.evaluation(), json.dump(2) + "\n");
+  write_run_report(folder);
   print(json, progress);
   return true;
 }

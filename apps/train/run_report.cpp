@@ -67,7 +67,7 @@ std::optional<Interval> widest_interval(const json& measured, const char* metric
   std::optional<Interval> widest;
   for (const Grouping& grouping : groupings) {
     const auto i = interval(part(part(measured, "intervals"), grouping.key), metric);
-    if (i && (!widest || i->second - i->first > widest->second - widest->first)) widest = i;
+    if (i && (!widest || i->high - i->low > widest->high - widest->low)) widest = i;
   }
   return widest;
 }
@@ -78,8 +78,8 @@ std::string interval_lines(const json& measured, const char* metric) {
     const json& group = part(part(measured, "intervals"), grouping.key);
     if (const auto i = interval(group, metric))
       lines +=
-          fmt::format("<span class=\"quiet\">{} to {} over {} {}</span>", percent_text(i->first),
-                      percent_text(i->second), number_text(number(group, "groups")), grouping.name);
+          fmt::format("<span class=\"quiet\">{} to {} over {} {}</span>", percent_text(i->low),
+                      percent_text(i->high), number_text(number(group, "groups")), grouping.name);
   }
   return lines.empty() ? "<span class=\"quiet\">no interval was computed</span>" : lines;
 }
@@ -173,8 +173,8 @@ std::string controls_section(const json& evaluation) {
       chart.series[s].intervals.push_back(i);
       row.push_back(tagged(key.empty() ? measure.key : key + "." + measure.key, value));
       if (i)
-        row.back() += fmt::format("<span class=\"sub\">{} to {}</span>", percent_text(i->first),
-                                  percent_text(i->second));
+        row.back() += fmt::format("<span class=\"sub\">{} to {}</span>", percent_text(i->low),
+                                  percent_text(i->high));
     }
     row.push_back(number_text(number(measured, "n")));
     rows.push_back(row);

@@ -165,6 +165,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
 Trainer::Outcome Trainer::run() {
   decode_all(*samples_, *model_, pairs_, static_cast<int>(config_.workers), stop_requested);
   if (stop_requested) return Outcome::interrupted;
+  if (parse_split_mode(config_.split) != SplitMode::leaky) check_copies(pairs_);
   for (const std::string& warning : samples_->take_warnings())
     progress_.line("warning: " + warning);
   if (exists(folder_.last()))

@@ -166,7 +166,7 @@ TEST_CASE("training: a copied clip under another name is a leak with both names"
   check_refused(
       ended, 3,
       {"[leaks]", "identical files", "03-01-03-01-01-01-01.wav = ", "-06.wav", "--split leaky"});
-  CHECK(!fs::exists(run / "config.toml"));
+  CHECK(!fs::exists(run / "model.safetensors"));
 }
 
 TEST_CASE("training: a cosine takes the learning rate to zero") {

@@ -192,13 +192,13 @@ TEST_CASE("leaks: a copy under another name is the same file") {
     pairs[i].split = i == 0 ? "train" : "test";
     write_text(pairs[i].voice, fmt::format("sound {}", i));
   }
-  CHECK_NOTHROW(check_leaks(pairs, {}));
+  CHECK_NOTHROW(check_copies(pairs));
   write_text(pairs[2].voice, "sound 0");
-  const std::string text = message_of<DataError>([&] { check_leaks(pairs, {}); });
+  const std::string text = message_of<DataError>([&] { check_copies(pairs); });
   CHECK(has(text, fmt::format("identical files {} = {} (test, train)", pairs[0].voice.string(),
                               pairs[2].voice.string())));
   pairs[2].split = "train";
-  CHECK_NOTHROW(check_leaks(pairs, {}));
+  CHECK_NOTHROW(check_copies(pairs));
 }
 
 TEST_CASE("leaks: each split mode promises what it can keep") {

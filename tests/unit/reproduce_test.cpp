@@ -6,6 +6,7 @@
 #include "apps/report/predictions.h"
 #include "apps/reproduce/paper.h"
 #include "apps/reproduce/results.h"
+#include "apps/reproduce/study_report.h"
 #include "apps/train/run_folder.h"
 #include "tests/temporary_folder.h"
 
@@ -121,7 +122,7 @@ TEST_CASE("results: means, deviations and intervals over seeds") {
   CHECK(own.at("runs").size() == 2);
   CHECK(own.at("runs").at(1).at("n") == 36);
   const std::string page = study_markdown(results);
-  CHECK(page.find("| `own` | own | 36 | 3 | 87.5 ± 17.7 | 87.5 ± 17.7 | 87.5 to 87.5 |") !=
+  CHECK(page.find("| own | own | 36 | 3 | 87.5 ± 17.7 | 87.5 ± 17.7 | 87.5 to 87.5 |") !=
         std::string::npos);
 }
 

@@ -1,0 +1,170 @@
+#include "apps/reproduce/study_report.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "apps/report/chart.h"
+#include "apps/report/html.h"
+#include "apps/report/page.h"
+
+namespace duet {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string text_of(const ordered_json& object, const char* key) {
+  return object.at(key).get<std::string>();
+}
+
+std::string percent(const ordered_json& value) {
+  return fmt::format("{:.1f}", 100 * value.get<double>());
+}
+
+std::string plus_minus(const ordered_json& mean, const ordered_json& deviation) {
+  return fmt::format("{} ± {}", percent(mean), percent(deviation));
+}
+
+std::string plus_minus(const ordered_json& spread) {
+  return plus_minus(spread.at("mean"), spread.at("sd"));
+}
+
+std::string range(const ordered_json& interval) {
+  return fmt::format("{} to {}", percent(interval[0]), percent(interval[1]));
+}
+
+/// A table before it is Markdown or HTML.
+struct Table {
+  std::string title, note;
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+};
+
+/// What a count is over the runs: one number where all have the same.
+std::string over_runs(const ordered_json& runs, const char* key) {
+  std::vector<std::int64_t> values;
+  for (const ordered_json& run : runs) values.push_back(run.at(key));
+  const bool same = std::all_of(values.begin(), values.end(),
+                                [&](std::int64_t value) { return value == values.front(); });
+  return same ? std::to_string(values.front()) : fmt::format("{}", fmt::join(values, ", "));
+}
+
+Table questions(const ordered_json& results) {
+  Table table{"Questions",
+              "Differences of UAR in points: their mean and deviation over the seeds. p: a "
+              "permutation test on the same pairs that exchanges whole speakers.",
+              {"question", "experiments", "points", "p"},
+              {}};
+  for (const ordered_json& c : results.at("comparisons"))
+    table.rows.push_back(
+        {text_of(c, "question"), fmt::format("{} − {}", text_of(c, "first"), text_of(c, "second")),
+         fmt::format("{:+.1f} ± {:.1f}", 100 * c.at("difference").get<double>(),
+                     100 * c.at("sd").get<double>()),
+         c.at("paired").get<bool>() ? fmt::format("{:.3f}", c.at("p").get<double>())
+                                    : "other pairs"});
+  return table;
+}
+
+Table experiments(const ordered_json& results) {
+  Table table{"Experiments",
+              "Each figure is the mean over the seeds, with their deviation.",
+              {"experiment", "what it is", "N", "speakers", "accuracy", "UAR", "interval of UAR",
+               "macro F1"},
+              {}};
+  for (const ordered_json& e : results.at("experiments"))
+    table.rows.push_back({text_of(e, "name"), text_of(e, "title"), over_runs(e.at("runs"), "n"),
+                          over_runs(e.at("runs"), "unique_speakers"), plus_minus(e.at("accuracy")),
+                          plus_minus(e.at("uar")), range(e.at("uar").at("interval")),
+                          plus_minus(e.at("macro_f1"))});
+  return table;
+}
+
+Table cells(const ordered_json& results) {
+  Table table{"The paper's cells",
+              "within or differs: whether the paper's figure lies in our 95 % interval; not "
+              "comparable: it answers another question; cannot be: no count of the paper's test "
+              "faces gives it.",
+              {"where", "what", "paper", "ours", "interval", "N", "verdict", "reason"},
+              {}};
+  for (const ordered_json& c : results.at("cells")) {
+    const bool ours = c.contains("ours");
+    table.rows.push_back({text_of(c, "table"), text_of(c, "what"), text_of(c, "paper"),
+                          ours ? plus_minus(c.at("ours"), c.at("sd")) : "",
+                          ours ? range(c.at("interval")) : "", ours ? c.at("n").dump() : "",
+                          text_of(c, "verdict"), text_of(c, "reason")});
+  }
+  return table;
+}
+
+std::string lead(const ordered_json& results) {
+  return fmt::format(
+      "Plan {}: {}. Figures are percentages. Each seed has test people of its own, so that ± is "
+      "mostly the difference between people; an interval holds 95 % of 2000 resamplings of whole "
+      "speakers (of persons, where no voice is heard). UAR is the mean over the classes of the "
+      "share of right answers: 33.3 by chance.",
+      text_of(results, "plan"), text_of(results, "summary"));
+}
+
+std::string markdown(const Table& table) {
+  std::string text = fmt::format("\n## {}\n\n{}\n\n| {} |\n|", table.title, table.note,
+                                 fmt::join(table.header, " | "));
+  for (std::size_t i = 0; i < table.header.size(); ++i) text += "---|";
+  text += "\n";
+  for (const std::vector<std::string>& row : table.rows)
+    text += fmt::format("| {} |\n", fmt::join(row, " | "));
+  return text;
+}
+
+std::string html(const Table& table) {
+  std::vector<std::vector<std::string>> rows = table.rows;
+  for (std::vector<std::string>& row : rows)
+    for (std::string& cell : row) cell = escaped(cell);
+  return fmt::format("<p>{}</p>\n", escaped(table.note)) +
+         html_table(table.title, table.header, rows);
+}
+
+/// UAR of the experiments whose names begin so.
+std::string bars(const ordered_json& results, const char* title, const char* caption,
+                 const std::vector<std::string>& names) {
+  BarChart chart{title, caption, {}, {{"UAR", {}, {}}}};
+  for (const std::string& name : names)
+    for (const ordered_json& e : results.at("experiments"))
+      if (e.at("name") == name) {
+        chart.categories.push_back(name);
+        const ordered_json& ends = e.at("uar").at("interval");
+        chart.series[0].values.push_back(e.at("uar").at("mean"));
+        chart.series[0].intervals.push_back(Interval{ends[0].get<double>(), ends[1].get<double>()});
+      }
+  return bar_chart(chart);
+}
+
+}  // namespace
+
+std::string study_markdown(const ordered_json& results) {
+  std::string text = lead(results) + "\n";
+  for (const Table& table : {questions(results), experiments(results), cells(results)})
+    text += markdown(table);
+  return text;
+}
+
+std::string study_html(const ordered_json& results) {
+  Page page{
+      "The paper's experiments, run again", fmt::format("<p>{}</p>\n", escaped(lead(results))), {}};
+  page.sections.push_back(
+      {"questions", "Questions",
+       html(questions(results)) +
+           bars(results, "What fusion adds, and what leakage is worth",
+                "Mean UAR over the seeds, with 95 % intervals over speakers (persons, for the face "
+                "alone).",
+                {"own", "own-voice", "own-face", "own-no-bn", "leaky", "leaky-voice"}) +
+           bars(results, "TESS: words unheard, and an actress unheard",
+                "Two women: a split by word has both in training.",
+                {"tess", "tess-voice", "tess-cross", "tess-cross-voice"}) +
+           bars(results, "L2 and dropout", "The paper's training with and without them.",
+                {"paper-none", "paper-l2", "paper-dropout", "paper-both"})});
+  page.sections.push_back({"experiments", "Experiments", html(experiments(results))});
+  page.sections.push_back({"cells", "The paper's cells", html(cells(results))});
+  return to_html(page);
+}
+
+}  // namespace duet
