@@ -231,8 +231,11 @@ std::string bar_chart(const BarChart& chart) {
       svg.rect(left, y + 1, x(value) - left, bar - 2, {fmt::format("mark bar s{}", s), title});
       if (!interval || !std::isfinite(interval->first + interval->second)) continue;
       const double middle = y + bar / 2, from = x(interval->first), to = x(interval->second);
-      svg.line(from, middle, to, middle, {"whisker"});
-      for (const double end : {from, to}) svg.line(end, middle - 4, end, middle + 4, {"whisker"});
+      // On a ground of its own, so that it is seen over the bar too.
+      for (const char* css_class : {"whisker-ground", "whisker"}) {
+        svg.line(from, middle, to, middle, {css_class});
+        for (const double end : {from, to}) svg.line(end, middle - 4, end, middle + 4, {css_class});
+      }
     }
   }
   svg.line(left, top, left, height - bottom, {"axis"});
