@@ -216,7 +216,7 @@ std::string bar_chart(const BarChart& chart) {
   }
   for (std::size_t c = 0; c < chart.categories.size(); ++c) {
     double y = top + group * static_cast<double>(c) + name;
-    svg.text(left, y - 5, chart.categories[c], "start", "strong");
+    svg.text(left + 3, y - 5, chart.categories[c], "start", "strong");
     for (std::size_t s = 0; s < chart.series.size(); ++s, y += bar) {
       const BarSeries& series = chart.series[s];
       const double value = series.values[c];

@@ -95,6 +95,8 @@ svg .big{font-size:17px;font-weight:600}
 .cell.right{stroke:var(--control)}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr));gap:1rem;margin:1rem 0;padding:0;list-style:none}
 .cards>li{padding:1rem;background:var(--raised);border-radius:8px;min-width:0}
+.cards p{margin:0;font-size:.9375rem}
+.cards .quiet{margin-top:.4rem;font-size:.875rem}
 .pictures{display:flex;gap:.75rem;margin:.5rem 0;flex-wrap:wrap}
 .pictures figure{width:min-content;min-width:8.75rem}
 .pictures img{display:block;height:auto;border-radius:4px}
