@@ -216,7 +216,7 @@ std::string bar_chart(const BarChart& chart) {
   }
   for (std::size_t c = 0; c < chart.categories.size(); ++c) {
     double y = top + group * static_cast<double>(c) + name;
-    svg.text(left, y - 5, chart.categories[c], "start", "strong");
+    svg.text(left + 3, y - 5, chart.categories[c], "start", "strong");
     for (std::size_t s = 0; s < chart.series.size(); ++s, y += bar) {
       const BarSeries& series = chart.series[s];
       const double value = series.values[c];
@@ -231,8 +231,11 @@ std::string bar_chart(const BarChart& chart) {
       svg.rect(left, y + 1, x(value) - left, bar - 2, {fmt::format("mark bar s{}", s), title});
       if (!interval || !std::isfinite(interval->low + interval->high)) continue;
       const double middle = y + bar / 2, from = x(interval->low), to = x(interval->high);
-      svg.line(from, middle, to, middle, {"whisker"});
-      for (const double end : {from, to}) svg.line(end, middle - 4, end, middle + 4, {"whisker"});
+      // On a ground of its own, so that it is seen over the bar too.
+      for (const char* css_class : {"whisker-ground", "whisker"}) {
+        svg.line(from, middle, to, middle, {css_class});
+        for (const double end : {from, to}) svg.line(end, middle - 4, end, middle + 4, {css_class});
+      }
     }
   }
   svg.line(left, top, left, height - bottom, {"axis"});

@@ -79,8 +79,9 @@ svg .strong{font-weight:600}
 svg .big{font-size:17px;font-weight:600}
 .grid{stroke:var(--edge)}
 .axis{stroke:var(--control)}
-.reference{stroke:var(--control);stroke-width:1.5;stroke-dasharray:5 4}
+.reference{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:5 4}
 .whisker{stroke:var(--ink);stroke-width:1.5}
+.whisker-ground{stroke:var(--ground);stroke-width:4;stroke-linecap:square}
 .series{fill:none;stroke-width:2.2}
 .series.s0{stroke:var(--s0)}
 .series.s1{stroke:var(--s1);stroke-dasharray:7 4}
@@ -94,10 +95,12 @@ svg .big{font-size:17px;font-weight:600}
 .cell.right{stroke:var(--control)}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,21rem),1fr));gap:1rem;margin:1rem 0;padding:0;list-style:none}
 .cards>li{padding:1rem;background:var(--raised);border-radius:8px;min-width:0}
+.cards p{margin:0;font-size:.9375rem}
+.cards .quiet{margin-top:.4rem;font-size:.875rem}
 .pictures{display:flex;gap:.75rem;margin:.5rem 0;flex-wrap:wrap}
-.pictures figure{width:min-content}
+.pictures figure{width:min-content;min-width:8.75rem}
 .pictures img{display:block;height:auto;border-radius:4px}
-.pictures figcaption{font-size:.8rem;overflow-wrap:anywhere}
+.pictures figcaption{font-size:.75rem;overflow-wrap:anywhere}
 .placeholder{display:flex;align-items:center;justify-content:center;width:128px;height:128px;padding:.5rem;
 border:1px dashed var(--control);border-radius:4px;font-size:.8rem;text-align:center;color:var(--quiet);overflow-wrap:anywhere}
 .shares{display:grid;grid-template-columns:auto 1fr auto;gap:.2rem .6rem;align-items:center;font-size:.875rem;margin:.5rem 0 0}

@@ -193,10 +193,10 @@ std::string controls_section(const json& evaluation) {
                     html_table("Controls", {"", "accuracy", "UAR", "pairs"}, rows) + "<dl>" +
                     meanings + "</dl></div></div>\n";
   if (!not_made.empty())
-    out += absent(fmt::format("Not made for this run: {}.{}", not_made,
-                              stream == "both" ? ""
-                                               : " A network of one stream has nothing to "
-                                                 "compare its stream with."));
+    out += absent(fmt::format(
+        "Not made for this run: {}.{}", not_made,
+        stream == "both" ? " train_mm evaluate RUN --controls all adds them."
+                         : " A network of one stream has nothing to compare its stream with."));
   const json& missing = part(evaluation, "missing");
   if (!missing.empty()) {
     std::vector<std::vector<std::string>> lacking;

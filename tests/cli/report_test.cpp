@@ -148,6 +148,18 @@ void write_finished_run(const RunFolder& folder) {
   write_pairs(folder.predictions(), pairs);
 }
 
+/// What a report should tag with its value.
+std::map<std::string, double> expected_values(const json& e) {
+  std::map<std::string, double> expected = {{"ece", e["calibration"]["ece"]}, {"n", e["n"]}};
+  for (const char* measure : {"accuracy", "uar", "macro_f1"}) expected[measure] = e[measure];
+  for (const char* measure : {"accuracy", "uar"})
+    for (const char* part : {"controls", "missing"})
+      if (e.contains(part))
+        for (const auto& [name, figures] : e[part].items())
+          expected[fmt::format("{}.{}.{}", part, name, measure)] = figures[measure];
+  return expected;
+}
+
 std::string report_of(const RunFolder& folder) {
   write_run_report(folder);
   return read_text(folder.report());
@@ -173,17 +185,24 @@ TEST_CASE("report: in a browser, every chart has marks and every figure its valu
     CHECK(count(figure, "role=\"img\"") == 1);
     CHECK(count(figure, "<table>") == 1);
   }
-  const std::map<std::string, double> values = tagged(ended.out);
-  const json e = evaluation();
-  std::map<std::string, double> expected = {{"ece", e["calibration"]["ece"]}, {"n", e["n"]}};
-  for (const char* measure : {"accuracy", "uar", "macro_f1"}) expected[measure] = e[measure];
-  for (const char* measure : {"accuracy", "uar"}) {
-    for (const auto& [name, control] : e["controls"].items())
-      expected["controls." + name + "." + measure] = control[measure];
-    for (const auto& [name, missing] : e["missing"].items())
-      expected["missing." + name + "." + measure] = missing[measure];
-  }
-  CHECK(values == expected);
+  CHECK(tagged(ended.out) == expected_values(evaluation()));
+}
+
+TEST_CASE("report: of a training, as it left its folder") {
+  if (chromium().empty()) return skip(no_browser);
+  const TemporaryFolder folder;
+  const RunFolder run{folder / "run"};
+  fs::copy(tiny_run(), run.path);
+  report_of(run);
+  const Ended ended = browse(run.report());
+  REQUIRE_MESSAGE(ended.status == 0, ended.err);
+  CHECK_MESSAGE(count(ended.err, "CONSOLE") == 0, ended.err);
+  const Words figures = charts(ended.out);
+  CHECK(figures.size() == 7);
+  for (const std::string& figure : figures)
+    CHECK_MESSAGE(count(figure, "class=\"mark") > 0, figure);
+  CHECK(tagged(ended.out) == expected_values(json::parse(read_text(run.evaluation()))));
+  CHECK(count(ended.out, "<img ") == 12);
 }
 
 TEST_CASE("report: a browser tells this test of what a page may not do") {
