@@ -39,12 +39,12 @@ TEST_CASE("model: of two streams one may be absent, for all pairs or for some") 
   model.network().freeze();
   const RawInputs raw = noise(model, 2);
   const std::vector<float> both = values(model.probabilities(raw)),
-                           face = values(model.probabilities({raw.faces, {}, {}})),
-                           voice = values(model.probabilities({{}, raw.waves, {}}));
+                           face = values(model.probabilities(RawInputs{raw.faces, {}, {}})),
+                           voice = values(model.probabilities(RawInputs{{}, raw.waves, {}}));
   const Tensor all = Tensor::full({2}, 1), none = Tensor::zeros({2});
-  CHECK(values(model.probabilities({raw.faces, raw.waves, {all, all}})) == both);
-  CHECK(values(model.probabilities({raw.faces, raw.waves, {all, none}})) == face);
-  CHECK(values(model.probabilities({raw.faces, raw.waves, {none, all}})) == voice);
+  CHECK(values(model.probabilities(RawInputs{raw.faces, raw.waves, {all, all}})) == both);
+  CHECK(values(model.probabilities(RawInputs{raw.faces, raw.waves, {all, none}})) == face);
+  CHECK(values(model.probabilities(RawInputs{raw.faces, raw.waves, {none, all}})) == voice);
   CHECK(face != both);
   CHECK(voice != both);
   CHECK(face != voice);
