@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 /// What may differ when a run goes on: how long, and on what.
 constexpr const char* changeable[] = {"epochs", "max_steps",  "patience", "checkpoint_every",
                                       "keep",   "threads",    "workers",  "cache_mb",
-                                      "device", "cuda_graph", "controls"};
+                                      "device", "cuda_graph", "controls", "tensorboard"};
 
 /// What may be said to `evaluate`.
 constexpr const char* of_evaluation[] = {"controls", "threads", "workers", "cache_mb", "device"};

@@ -59,7 +59,7 @@ struct Config {
   std::int64_t checkpoint_every = 0, keep = 0;
   std::int64_t threads = 0;
   std::string device = "auto", impl, precision = "f32";
-  bool cuda_graph = false, autotune = false;
+  bool cuda_graph = false, autotune = false, tensorboard = false;
   std::string controls = "shuffled";
 };
 

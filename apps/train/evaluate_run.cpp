@@ -3,6 +3,7 @@
 #include "apps/report/evaluation.h"
 #include "apps/report/predictions.h"
 #include "apps/train/controls.h"
+#include "apps/train/run_events.h"
 #include "apps/train/run_pairs.h"
 #include "apps/train/run_report.h"
 #include "engine/atomic_file.h"
@@ -159,6 +160,10 @@ bool evaluate_run(const Config& config, Device device, const RunFolder& folder,
   const ordered_json json = Evaluator(config, device, folder, progress).evaluate_all();
   write_file_atomically(folder.evaluation(), json.dump(2) + "\n");
   write_run_report(folder);
+  if (config.tensorboard) {
+    EventLog log(folder.path);
+    write_test_events(log, folder, config);
+  }
   print(json, progress);
   return true;
 }

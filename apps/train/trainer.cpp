@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "apps/train/first_look.h"
+#include "apps/train/run_events.h"
 #include "apps/train/run_pairs.h"
 #include "engine/atomic_file.h"
 #include "kernels/base/rows.h"
@@ -172,6 +173,10 @@ Trainer::Outcome Trainer::run() {
     resume();
   else
     model_->description.normalization = measure_normalization(*samples_, *model_, pairs_);
+  if (config_.tensorboard) {
+    events_.emplace(folder_.path);
+    write_epoch_events(*events_, state_.metrics);
+  }
   while (state_.epoch <= config_.epochs && !out_of_patience() && !out_of_steps()) {
     const bool completed = run_epoch();
     save_checkpoint();
@@ -356,6 +361,7 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   std::string lines;
   for (const std::string& line : state_.metrics) lines += line + "\n";
   write_file_atomically(folder_.metrics(), lines);
+  if (events_) write_epoch_events(*events_, std::span(state_.metrics).last(1));
   progress_.line(fmt::format(
       "epoch {}/{}  loss {:.4f}  acc {:.3f}  dev loss {:.4f}  dev acc {:.3f}  dev UAR {:.3f}{}  "
       "{:.1f} pairs/s  data wait {:.1f} %  {}{}",

@@ -6,6 +6,7 @@
 
 #include "apps/cli/config.h"
 #include "apps/data/pairs.h"
+#include "apps/report/events.h"
 #include "apps/report/progress.h"
 #include "apps/train/batches.h"
 #include "apps/train/evaluate.h"
@@ -72,6 +73,7 @@ class Trainer {
   RunFolder folder_;
   Progress& progress_;
   std::optional<Autotune> autotune_;
+  std::optional<EventLog> events_;  ///< for TensorBoard
   std::vector<Pair> pairs_;
   std::vector<Item> training_voices_;  ///< for pairing anew each epoch; else empty
   std::unique_ptr<Model> model_;

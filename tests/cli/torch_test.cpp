@@ -1,10 +1,10 @@
 /// Model files are what they claim to be: PyTorch computes the same from them.
 
 #include <cmath>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "engine/safetensors.h"
+#include "tests/cli/python.h"
 #include "tests/cli/tiny_run.h"
 #include "tests/skip.h"
 
@@ -14,25 +14,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-/// The Python that tests run: $DUET_PYTHON, else python3.
-std::string python() {
-  const char* chosen = std::getenv("DUET_PYTHON");
-  return chosen && *chosen ? chosen : "python3";
-}
-
-/// Why `python()` cannot run duet_torch.py; "" when it can.
-std::string missing() {
-  const Ended ended =
-      Process(python(), {"-c",
-                         "from importlib.util import find_spec\n"
-                         "print(*[m for m in ('tomllib', 'numpy', 'torch') if not find_spec(m)])"})
-          .wait();
-  if (ended.status == 0 && ended.out == "\n") return "";
-  return fmt::format(
-      "{} {}; DUET_PYTHON may name another", python(),
-      ended.status == 0 ? "lacks " + ended.out.substr(0, ended.out.size() - 1) : "cannot be run");
-}
 
 struct Question {
   const char* face;
@@ -47,7 +28,8 @@ const Question questions[] = {
 }  // namespace
 
 TEST_CASE("torch: the same probabilities from a model file") {
-  if (const std::string why = missing(); !why.empty()) return skip(why);
+  if (const std::string why = python_lacks({"tomllib", "numpy", "torch"}); !why.empty())
+    return skip(why);
   const TemporaryFolder folder;
   Words command = {DUET_TORCH_MODULE};
   std::vector<json> answers;
