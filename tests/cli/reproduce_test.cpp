@@ -57,14 +57,14 @@ TEST_CASE("reproduce: a study is interrupted, goes on, and sets the paper's cell
 
   const Ended ended = train_mm(study_of(study));
   REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
-  CHECK(holds(ended.out, {fmt::format("{} done before", before), "12/12"}));
+  CHECK(holds(ended.out, {fmt::format("{} done before", before), "17/17"}));
   const json results = json::parse(read_text(study / "results.json"));
-  CHECK(results.at("experiments").size() == 12);
+  CHECK(results.at("experiments").size() == 17);
   for (const json& cell : results.at("cells")) CHECK(cell.at("verdict").is_string());
   const std::string page = read_text(study / "results.md");
   CHECK(holds(page, {"what the face adds to the voice", "75.67 %", "cannot be"}));
   CHECK(holds(read_text(study / "report.html"), {"<svg", "75.67 %", "cannot be"}));
-  CHECK(finished_runs(study) == 12);
+  CHECK(finished_runs(study) == 17);
 
   // Asked something else, it is another study.
   const Ended other = train_mm(study_of(study, {"--plan", "full"}));
@@ -80,8 +80,8 @@ TEST_CASE("reproduce: a run that fails is named, with its reason") {
   write_text(study / "runs" / "own-1", "");
   const Ended ended = train_mm(study_of(study));
   CHECK_MESSAGE(ended.status == 1, to_string(ended));
-  CHECK(holds(ended.err, {"1 of 12 runs failed", "own-1: "}));
-  CHECK(finished_runs(study) == 11);
+  CHECK(holds(ended.err, {"1 of 17 runs failed", "own-1: "}));
+  CHECK(finished_runs(study) == 16);
   CHECK(!fs::exists(study / "results.json"));
   fs::remove(study / "runs" / "own-1");
   CHECK(train_mm(study_of(study)).status == 0);
