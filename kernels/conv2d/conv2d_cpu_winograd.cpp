@@ -45,7 +45,7 @@ struct Kernels {
     if (!packed) read(copy, b);
     const Block& block = packed ? packed[b] : copy;
     for (int k = 0; k < group<T>; ++k) {
-      if (b + 1 < blocks()) prefetch(b + 1, k);
+      if (!packed && b + 1 < blocks()) prefetch(b + 1, k);
       for (int o = 0; o < group<T>; o += lanes<T>)
         in_two_dimensions<T, taps, points, transform_weights<T>>(
             [&](int i, int j)
@@ -104,14 +104,13 @@ struct Kernels {
     }
   }
 
-  /// Asks for row `r` of block b, which stands in lines far apart or, packed, one after another.
-  void prefetch(std::int64_t b, int r) const {
+  /// Asks for row `r` of block b, which stands in lines far apart. (Inlined by force: GCC drops
+  /// calls of a function that does nothing but this.)
+  DUET_INLINE void prefetch(std::int64_t b, int r) const {
     const std::int64_t k0 = b % in_groups() * group<T>, o0 = b / in_groups() * group<T>;
     constexpr std::int64_t line = 64 / sizeof(T);
     for (int tap = 0; tap < taps * taps; ++tap) {
-      const T* row = packed   ? packed[b][r][tap]
-                     : turned ? at(tap, k0 + r, o0)
-                              : at(tap, k0, o0 + r);
+      const T* row = turned ? at(tap, k0 + r, o0) : at(tap, k0, o0 + r);
       for (std::int64_t i = 0; i < group<T>; i += line) __builtin_prefetch(row + i, 0, 2);
     }
   }
@@ -138,7 +137,12 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
     const auto lease = scratch.take();
     T *u = lease.get(), *m = u + products * block;
     for (std::int64_t k = 0; k < in_groups; ++k) {
-      kernels.transform(g * in_groups + k, u, block);
+      const std::int64_t b = g * in_groups + k;
+      kernels.transform(b, u, block);
+      // Meanwhile the next block comes from memory, a part with each row of u.
+      const T* next = kernels.packed && b + 1 < kernels.blocks() ? kernels.packed[b + 1][0][0] : u;
+      constexpr std::int64_t part =
+          sizeof(typename Kernels<T>::Block) / sizeof(T) / (products * group<T>);
       for (int i = 0; i < products; ++i)
         for (std::int64_t t = 0; t < tiles;)
           gemm::with_rows(tiles - t, [&](auto rows) {
@@ -150,7 +154,8 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
               sum.load_from(at);
             sum.multiply_add(
                 TilesByChannel<T>{v + i * v_planes.plane + k * v_planes.group_pitch + t * group<T>},
-                u + i * block, group<T>);
+                u + i * block, group<T>,
+                [=](std::int64_t j) { return next + (i * group<T> + j) * part; });
             sum.store_to(at);
             t += rows;
           });
