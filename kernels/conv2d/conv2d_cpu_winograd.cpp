@@ -118,7 +118,7 @@ struct Kernels {
 
 /// Few tiles: all are transformed first. Then for each group of outputs the weights are transformed
 /// block by block, and what comes out meets all tiles before it leaves the cache.
-inline constexpr std::int64_t few_tiles = 72;
+inline constexpr std::int64_t few_tiles = 128;
 
 template <class T>
 void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
