@@ -1,5 +1,6 @@
 #pragma once
 #include "engine/ops/conv2d.h"
+#include "engine/ops/maxpool2d.h"
 #include "layers/batchnorm.h"
 #include "layers/module.h"
 #include "layers/operands.h"
@@ -21,11 +22,14 @@ class Conv2d : public Module {
       bias_ = add_weight(build, "bias", Tensor::zeros({out_channels}, build.dtype, build.device));
   }
 
-  /// x (N, H, W, in) → (N, H', W', out).
-  Tensor forward(const Tensor& x) const {
+  /// x (N, H, W, in) → (N, H', W', out) or, with `pool`, the maxima of its windows of 2 × 2 pixels.
+  Tensor forward(const Tensor& x, bool pool = false) const {
     const NameScope scope(name());
-    return in_type_of(weight_, x,
-                      [&](const Tensor& in) { return conv2d(in, weight_, bias_, options_); });
+    return in_type_of(weight_, x, [&](const Tensor& in) {
+      if (frozen()) return conv2d_inference(in, weight_, bias_, options_, pool, packed_);
+      const Tensor y = conv2d(in, weight_, bias_, options_);
+      return pool ? maxpool2d(y) : y;
+    });
   }
 
   /// Takes an affine map and a ReLU into itself that follow it, so that it makes max(scale · y +
@@ -35,6 +39,7 @@ class Conv2d : public Module {
  private:
   Conv2dOptions options_;
   Tensor weight_, bias_;
+  mutable PackedWeights packed_;  // of a frozen network
 };
 
 }  // namespace duet

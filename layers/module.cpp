@@ -64,6 +64,7 @@ std::map<std::string, Tensor> Module::state() const {
 
 void Module::take_state(const std::map<std::string, Tensor>& state, const std::string& source,
                         bool share) const {
+  require(!frozen_, "{}: a frozen network takes no state", source);
   const NoGradScope no_grad;
   std::vector<Parameter> all = parameters();
   for (Parameter& p : buffers()) all.push_back(std::move(p));
@@ -93,6 +94,7 @@ void Module::set_mode(Mode mode) {
 
 void Module::freeze() {
   set_mode(Mode::evaluation);
+  frozen_ = true;
   on_freeze();
   for (Module* part : parts_) part->freeze();
 }

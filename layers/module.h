@@ -85,8 +85,9 @@ class Module {
   Mode mode() const { return mode_; }
   /// Makes this part and those within ones that only answer, with less work: evaluation for good,
   /// and batch norm becomes a part of the convolution before it. They cannot be trained any more,
-  /// and their state is another network's.
+  /// their state is another network's, and they take none.
   void freeze();
+  bool frozen() const { return frozen_; }
   /// The name under which the part above knows this one.
   const std::string& name() const { return name_; }
 
@@ -112,6 +113,7 @@ class Module {
 
   std::string name_;
   Mode mode_ = Mode::training;
+  bool frozen_ = false;
   std::vector<Parameter> parameters_, buffers_;
   std::vector<Module*> parts_;
 };

@@ -1,7 +1,6 @@
 #include "layers/vgg_stream.h"
 
 #include "engine/ops/cast.h"
-#include "engine/ops/maxpool2d.h"
 
 namespace duet {
 
@@ -24,7 +23,7 @@ VggBlock::VggBlock(Build& build, std::int64_t in_channels, std::int64_t out_chan
 
 Tensor VggBlock::forward(const Tensor& x) {
   const NameScope scope(name());
-  if (!norm1_) return dropout_.forward(maxpool2d(conv2_.forward(conv1_.forward(x))));
+  if (!norm1_) return dropout_.forward(conv2_.forward(conv1_.forward(x), true));
   const Tensor y = norm1_->forward(conv1_.forward(x), {.pool = 1});
   BlockTailOptions tail{.pool = 2};
   dropout_.add_to(tail);

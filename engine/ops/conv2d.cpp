@@ -1,5 +1,6 @@
 #include "engine/ops/conv2d.h"
 
+#include "engine/ops/maxpool2d.h"
 #include "engine/ops/weighted.h"
 #include "kernels/conv2d/conv2d.h"
 
@@ -13,9 +14,42 @@ struct Conv2dOp {
   static Shape y_shape(const Conv2dParams& p) { return p.y_shape(); }
 };
 
-}  // namespace
+struct Conv2dInferenceFunction {
+  static constexpr const char* name = "conv2d";
 
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+  static Tensor forward(Context&, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        const Conv2dParams& params, bool pool, PackedWeights* packed) {
+    const Conv2dRow& row = select_row(conv2d_rows(), params, x);
+    if (!row.inference) {
+      const Tensor y = Tensor::empty(params.y_shape(), x.dtype(), x.device());
+      {
+        OpExec exec(row, x.device());
+        row.forward(exec, params, x, weight, bias.view(), y);
+      }
+      return pool ? maxpool2d(y) : y;
+    }
+    OpExec exec(row, x.device());
+    if (packed->row != &row) {
+      packed->data =
+          Tensor::empty({row.inference->packed_size(params, x.dtype())}, x.dtype(), x.device());
+      row.inference->pack(exec, params, weight, packed->data);
+      packed->row = &row;
+    }
+    const std::int64_t window = pool ? 2 : 1;
+    Tensor y = Tensor::empty(
+        {params.n, params.out_h() / window, params.out_w() / window, params.out_channels},
+        x.dtype(), x.device());
+    row.inference->forward(exec, params, x, packed->data, bias.view(), pool, y);
+    return y;
+  }
+
+  static Gradients backward(Context&, const Tensor&) {
+    fail("[conv2d] a frozen network has no gradients");
+  }
+};
+
+Conv2dParams checked_params(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                            const Conv2dOptions& options) {
   require(x.shape().rank() == 4, "[conv2d] x is (N, H, W, C), this has shape {}",
           to_string(x.shape()));
   require(weight.shape().rank() == 4, "[conv2d] weight is (O, kH, kW, I), this has shape {}",
@@ -37,7 +71,20 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dO
               params.w + 2 * params.pad_w >= params.kernel_w,
           "[conv2d] kernel {}×{} is larger than the padded image {}×{}", params.kernel_h,
           params.kernel_w, params.h + 2 * params.pad_h, params.w + 2 * params.pad_w);
-  return apply<WeightedFunction<Conv2dOp>>(x, weight, bias, params);
+  return params;
+}
+
+}  // namespace
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, Conv2dOptions options) {
+  return apply<WeightedFunction<Conv2dOp>>(x, weight, bias,
+                                           checked_params(x, weight, bias, options));
+}
+
+Tensor conv2d_inference(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        Conv2dOptions options, bool pool, PackedWeights& packed) {
+  const Conv2dParams params = checked_params(x, weight, bias, options);
+  return apply<Conv2dInferenceFunction>(x, weight, bias, params, pool, &packed);
 }
 
 }  // namespace duet

@@ -36,6 +36,19 @@ struct Conv2dParams {
 };
 std::string describe(const Conv2dParams& p);
 
+/// What a row offers to networks that only answer: weights that never change, kept in the form that
+/// it computes with, and a pool at the end.
+struct Conv2dInference {
+  /// Elements of the packed weights. They depend on the weights alone, not on the images.
+  std::int64_t (*packed_size)(const Conv2dParams&, DType);
+  /// weight (O, kH, kW, I) → packed (packed_size).
+  void (*pack)(Exec&, const Conv2dParams&, ConstView weight, View packed);
+  /// x (N, H, W, I), packed, bias (O) or absent → y (N, H', W', O) or, with `pool`, the maxima of
+  /// its windows of 2 × 2 pixels, (N, H'/2, W'/2, O); NaN wins over every number.
+  void (*forward)(Exec&, const Conv2dParams&, ConstView x, ConstView packed, ConstView bias,
+                  bool pool, View y);
+};
+
 struct Conv2dRow : RowInfo {
   using Params = Conv2dParams;
   Support (*supports)(const Params&, DType);
@@ -46,6 +59,8 @@ struct Conv2dRow : RowInfo {
   /// x, grad_y → grad_weight (O, kH, kW, I). The gradient of the bias is a reduction of grad_y,
   /// another op's job.
   void (*backward_weights)(Exec&, const Params&, ConstView x, ConstView grad_y, View grad_weight);
+  /// Null where a row has nothing of the kind.
+  const Conv2dInference* inference = nullptr;
 };
 
 RowList<Conv2dRow>& conv2d_rows();

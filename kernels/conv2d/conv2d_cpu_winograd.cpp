@@ -20,32 +20,36 @@ struct TilesByChannel {
 /// The kernels of a product of images, (tap, input k, output o), as they lie in memory.
 template <class T>
 struct Kernels {
+  /// Of one group of inputs and one of outputs: [input][tap][output].
+  using Block = T[group<T>][taps * taps][group<T>];
+
   const T* weight;
   std::int64_t inputs, outputs;
-  bool turned;  ///< (k, 3, 3, o), the taps from last to first; else (o, 3, 3, k)
+  bool turned = false;            ///< (k, 3, 3, o), the taps from last to first; else (o, 3, 3, k)
+  const Block* packed = nullptr;  ///< all blocks, as pack() leaves them; then `weight` is not read
 
-  /// [tap][input][output] of one group of each.
-  using Block = T[taps * taps][group<T>][group<T>];
+  std::int64_t in_groups() const { return divide_up(inputs, group<T>); }
+  std::int64_t blocks() const { return in_groups() * divide_up(outputs, group<T>); }
 
-  /// Those from input k0 and output o0 on, zero past the last.
-  void read(Block& block, std::int64_t k0, std::int64_t o0) const {
-    if (k0 + group<T> <= inputs && o0 + group<T> <= outputs) return read_whole(block, k0, o0);
-    for (int tap = 0; tap < taps * taps; ++tap)
-      for (int k = 0; k < group<T>; ++k)
-        for (int o = 0; o < group<T>; ++o)
-          block[tap][k][o] = k0 + k < inputs && o0 + o < outputs ? *at(tap, k0 + k, o0 + o) : T(0);
+  /// All blocks, those of a group of outputs together: what never changes is read in order then.
+  void pack(Block* to) const {
+    parallel_for(blocks(), 4, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t b = begin; b < end; ++b) read(to[b], b);
+    });
   }
 
-  /// G w Gᵀ of such a block: [product][input][output] with `plane` elements between products.
-  void transform(std::int64_t k0, std::int64_t o0, T* u, std::int64_t plane) const {
-    alignas(64) Block block;
-    read(block, k0, o0);
+  /// G w Gᵀ of block b: [product][input][output] with `plane` elements
+  /// between products.
+  void transform(std::int64_t b, T* u, std::int64_t plane) const {
+    alignas(64) Block copy;
+    if (!packed) read(copy, b);
+    const Block& block = packed ? packed[b] : copy;
     for (int k = 0; k < group<T>; ++k) {
-      prefetch(k0 + group<T>, o0, k);
+      if (!packed && b + 1 < blocks()) prefetch(b + 1, k);
       for (int o = 0; o < group<T>; o += lanes<T>)
         in_two_dimensions<T, taps, points, transform_weights<T>>(
             [&](int i, int j)
-                __attribute__((always_inline)) { return load(&block[i * taps + j][k][o]); },
+                __attribute__((always_inline)) { return load(&block[k][i * taps + j][o]); },
             [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
               store(u + (i * points + j) * plane + k * group<T> + o, v);
             });
@@ -53,19 +57,13 @@ struct Kernels {
   }
 
   /// Elements from product to product of all.
-  std::int64_t plane() const {
-    return round_up(inputs, group<T>) * round_up(outputs, group<T>) + plane_gap<T>;
-  }
+  std::int64_t plane() const { return blocks() * group<T> * group<T> + plane_gap<T>; }
 
   /// All: [product][group of outputs][input, padded to groups][output in the group].
   T* transform_all(Exec& exec) const {
-    const std::int64_t in_groups = divide_up(inputs, group<T>);
-    const std::int64_t blocks = in_groups * divide_up(outputs, group<T>);
-    constexpr std::int64_t block = group<T> * group<T>;
     T* u = exec.workspace.allocate_array<T>(plane() * products);
-    parallel_for(blocks, 4, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t b = begin; b < end; ++b)
-        transform(b % in_groups * group<T>, b / in_groups * group<T>, u + b * block, plane());
+    parallel_for(blocks(), 4, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t b = begin; b < end; ++b) transform(b, u + b * group<T> * group<T>, plane());
     });
     return u;
   }
@@ -76,12 +74,22 @@ struct Kernels {
                             : (o * taps * taps + tap) * inputs + k);
   }
 
+  /// Block b, zero past the last input and output.
+  void read(Block& block, std::int64_t b) const {
+    const std::int64_t k0 = b % in_groups() * group<T>, o0 = b / in_groups() * group<T>;
+    if (k0 + group<T> <= inputs && o0 + group<T> <= outputs) return read_whole(block, k0, o0);
+    for (int k = 0; k < group<T>; ++k)
+      for (int tap = 0; tap < taps * taps; ++tap)
+        for (int o = 0; o < group<T>; ++o)
+          block[k][tap][o] = k0 + k < inputs && o0 + o < outputs ? *at(tap, k0 + k, o0 + o) : T(0);
+  }
+
   void read_whole(Block& block, std::int64_t k0, std::int64_t o0) const {
     for (int tap = 0; tap < taps * taps; ++tap) {
       if (turned) {
         for (int k = 0; k < group<T>; ++k)
           for (int o = 0; o < group<T>; o += lanes<T>)
-            store(&block[tap][k][o], load(at(tap, k0 + k, o0 + o)));
+            store(&block[k][tap][o], load(at(tap, k0 + k, o0 + o)));
         continue;
       }
       for (int o = 0; o < group<T>; o += lanes<T>)
@@ -91,14 +99,15 @@ struct Kernels {
           for (int i = 0; i < lanes<T>; ++i) rows[i] = load(at(tap, k0 + k, o0 + o + i));
           transpose<T>(rows);
           DUET_UNROLL
-          for (int i = 0; i < lanes<T>; ++i) store(&block[tap][k + i][o], rows[i]);
+          for (int i = 0; i < lanes<T>; ++i) store(&block[k + i][tap][o], rows[i]);
         }
     }
   }
 
-  /// Asks for row `r` of the block from k0 and o0 on, which stands in lines far apart.
-  void prefetch(std::int64_t k0, std::int64_t o0, std::int64_t r) const {
-    if (k0 >= inputs) return;
+  /// Asks for row `r` of block b, which stands in lines far apart. (Inlined by force: GCC drops
+  /// calls of a function that does nothing but this.)
+  DUET_INLINE void prefetch(std::int64_t b, int r) const {
+    const std::int64_t k0 = b % in_groups() * group<T>, o0 = b / in_groups() * group<T>;
     constexpr std::int64_t line = 64 / sizeof(T);
     for (int tap = 0; tap < taps * taps; ++tap) {
       const T* row = turned ? at(tap, k0 + r, o0) : at(tap, k0, o0 + r);
@@ -109,13 +118,13 @@ struct Kernels {
 
 /// Few tiles: all are transformed first. Then for each group of outputs the weights are transformed
 /// block by block, and what comes out meets all tiles before it leaves the cache.
-inline constexpr std::int64_t few_tiles = 72;
+inline constexpr std::int64_t few_tiles = 128;
 
 template <class T>
-void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, const T* bias,
-                        bool relu, T* result) {
+void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
+                        const Results<T>& y) {
   constexpr std::int64_t block = group<T> * group<T> + plane_gap<T>;
-  const std::int64_t in_groups = divide_up(kernels.inputs, group<T>);
+  const std::int64_t in_groups = kernels.in_groups();
   const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
   const std::int64_t tiles = x.tiling.count();
   const Planes<T> v_planes(tiles, kernels.inputs), m_planes(tiles, group<T>);
@@ -128,7 +137,12 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
     const auto lease = scratch.take();
     T *u = lease.get(), *m = u + products * block;
     for (std::int64_t k = 0; k < in_groups; ++k) {
-      kernels.transform(k * group<T>, g * group<T>, u, block);
+      const std::int64_t b = g * in_groups + k;
+      kernels.transform(b, u, block);
+      // Meanwhile the next block comes from memory, a part with each row of u.
+      const T* next = kernels.packed && b + 1 < kernels.blocks() ? kernels.packed[b + 1][0][0] : u;
+      constexpr std::int64_t part =
+          sizeof(typename Kernels<T>::Block) / sizeof(T) / (products * group<T>);
       for (int i = 0; i < products; ++i)
         for (std::int64_t t = 0; t < tiles;)
           gemm::with_rows(tiles - t, [&](auto rows) {
@@ -140,27 +154,26 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
               sum.load_from(at);
             sum.multiply_add(
                 TilesByChannel<T>{v + i * v_planes.plane + k * v_planes.group_pitch + t * group<T>},
-                u + i * block, group<T>);
+                u + i * block, group<T>,
+                [=](std::int64_t j) { return next + (i * group<T> + j) * part; });
             sum.store_to(at);
             t += rows;
           });
     }
     for (std::int64_t t = 0; t < tiles; ++t)
-      transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(t), bias, relu,
-                       g * group<T>, kernels.outputs, result);
+      transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(t), g * group<T>, y);
   });
 }
 
-/// result = x ⋆ kernels + bias, rectified if `relu`; `bias` is padded to whole groups.
+/// y = x ⋆ kernels.
 template <class T>
-void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, const T* bias,
-                     bool relu, T* result) {
+void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
+                     const Results<T>& y) {
   const std::int64_t tiles = x.tiling.count();
-  if (tiles <= few_tiles) return multiply_few_tiles(exec, x, kernels, bias, relu, result);
+  if (tiles <= few_tiles) return multiply_few_tiles(exec, x, kernels, y);
   const T* u = kernels.transform_all(exec);
-  const std::int64_t out_channels = kernels.outputs;
-  const std::int64_t in_groups = divide_up(x.channels, group<T>);
-  const std::int64_t out_groups = divide_up(out_channels, group<T>);
+  const std::int64_t in_groups = kernels.in_groups();
+  const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
   const std::int64_t weight_panel = in_groups * group<T> * group<T>;
   // Few channels: a chunk transforms its own tiles, and they stay in its L2 cache until they are
   // multiplied. Many: all tiles of a round are transformed first, into memory that the chunks
@@ -195,8 +208,7 @@ void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, 
     for (std::int64_t t = 0; t < count; ++t)
       for (std::int64_t g = first_group; g < last_group; ++g)
         transform_result(m + (g - first_group) * m_planes.group_pitch + t * group<T>,
-                         m_planes.plane, x.tiling, x.tiling.at(first + t), bias, relu, g * group<T>,
-                         out_channels, result);
+                         m_planes.plane, x.tiling, x.tiling.at(first + t), g * group<T>, y);
   };
 
   if (own_tiles) {
@@ -239,17 +251,29 @@ T* padded_bias(Exec& exec, const T* bias, std::int64_t channels) {
 }
 
 template <class T>
-void forward(Exec& exec, const Conv2dParams& c, const T* x, const T* weight, const T* bias, T* y) {
-  multiply_images(exec, images(exec, x, {c.n, c.h, c.w}, c.in_channels),
-                  Kernels<T>{weight, c.in_channels, c.out_channels, false},
-                  padded_bias(exec, bias, c.out_channels), c.relu, y);
+void forward(Exec& exec, const Conv2dParams& c, const T* x, const Kernels<T>& kernels,
+             const T* bias, bool pool, T* y) {
+  multiply_images(
+      exec, images(exec, x, {c.n, c.h, c.w}, c.in_channels), kernels,
+      Results<T>{y, c.out_channels, padded_bias(exec, bias, c.out_channels), c.relu, pool});
+}
+
+template <class T>
+Kernels<T> kernels_of(const Conv2dParams& c, const T* weight) {
+  return {weight, c.in_channels, c.out_channels};
+}
+
+template <class T>
+Kernels<T> packed_kernels_of(const Conv2dParams& c, const T* packed) {
+  return {nullptr, c.in_channels, c.out_channels, false,
+          reinterpret_cast<const typename Kernels<T>::Block*>(packed)};
 }
 
 template <class T>
 void backward_data(Exec& exec, const Conv2dParams& c, const T* grad_y, const T* weight, T* grad_x) {
   multiply_images(exec, images(exec, grad_y, {c.n, c.h, c.w}, c.out_channels),
                   Kernels<T>{weight, c.out_channels, c.in_channels, true},
-                  padded_bias<T>(exec, nullptr, c.in_channels), false, grad_x);
+                  Results<T>{grad_x, c.in_channels, padded_bias<T>(exec, nullptr, c.in_channels)});
 }
 
 Support supports(const Conv2dParams& c, DType dtype) {
@@ -268,6 +292,31 @@ Support supports(const Conv2dParams& c, DType dtype) {
   return Support::yes();
 }
 
+const Conv2dInference inference = {
+    [](const Conv2dParams& c, DType dtype) {
+      return dispatch_floating(dtype, [&](auto zero) {
+        using T = decltype(zero);
+        return kernels_of<T>(c, nullptr).blocks() *
+               static_cast<std::int64_t>(sizeof(typename Kernels<T>::Block) / sizeof(T));
+      });
+    },
+    [](Exec&, const Conv2dParams& c, ConstView weight, View packed) {
+      dispatch_floating(weight.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        kernels_of(c, weight.as<T>())
+            .pack(reinterpret_cast<typename Kernels<T>::Block*>(packed.as<T>()));
+      });
+    },
+    [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView packed, ConstView bias, bool pool,
+       View y) {
+      dispatch_floating(x.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        forward<T>(exec, c, x.as<T>(), packed_kernels_of(c, packed.as<T>()),
+                   bias ? bias.as<T>() : nullptr, pool, y.as<T>());
+      });
+    },
+};
+
 }  // namespace
 
 extern const Conv2dRow conv2d_cpu_winograd = {
@@ -276,7 +325,8 @@ extern const Conv2dRow conv2d_cpu_winograd = {
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView weight, ConstView bias, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        forward<T>(exec, c, x.as<T>(), weight.as<T>(), bias ? bias.as<T>() : nullptr, y.as<T>());
+        forward<T>(exec, c, x.as<T>(), kernels_of(c, weight.as<T>()), bias ? bias.as<T>() : nullptr,
+                   false, y.as<T>());
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {
@@ -291,6 +341,7 @@ extern const Conv2dRow conv2d_cpu_winograd = {
         backward_weights<T>(exec, c, x.as<T>(), grad_y.as<T>(), grad_weight.as<T>());
       });
     },
+    &inference,
 };
 
 }  // namespace duet

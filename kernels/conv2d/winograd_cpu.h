@@ -137,37 +137,69 @@ void transform_gradients(const Images<T>& y, std::int64_t first, std::int64_t co
                                                       z + (place + t) * group<T>);
 }
 
-/// Aᵀ m A of the tile whose products stand at `m` (one group of plane 0), plus bias, rectified if
-/// `relu`, to `channels` channels of the image from channel `first` on.
+/// Where results go, and what becomes of them: plus bias, which is padded to whole groups, then
+/// rectified if `relu`, then the maxima of windows of 2 × 2 if `pool`.
+template <class T>
+struct Results {
+  T* data;  // (N, H, W, channels) or, with `pool`, (N, H/2, W/2, channels)
+  std::int64_t channels;
+  const T* bias;
+  bool relu = false, pool = false;
+};
+
+/// The greater of two numbers; NaN wins.
+template <class T>
+DUET_INLINE Vec<T> pooled(Vec<T> a, Vec<T> b) {
+  return (b > a) | (b != b) ? b : a;
+}
+
+/// Aᵀ m A of the tile whose products stand at `m` (one group of plane 0), to the group of channels
+/// that begins with channel `first`.
 template <class T>
 void transform_result(const T* m, std::int64_t plane, const Tiling& tiling, Tiling::Position at,
-                      const T* bias, bool relu, std::int64_t first, std::int64_t channels,
-                      T* image) {
-  const auto rows = std::min<std::int64_t>(outputs, tiling.h - at.y);
-  const auto cols = std::min<std::int64_t>(outputs, tiling.w - at.x);
-  T* out = image + ((at.n * tiling.h + at.y) * tiling.w + at.x) * channels + first;
-  for (std::int64_t c = 0; c < std::min<std::int64_t>(group<T>, channels - first); c += lanes<T>) {
-    const Vec<T> b = load(bias + first + c);
-    const std::int64_t left = channels - first - c;
+                      std::int64_t first, const Results<T>& y) {
+  const int window = y.pool ? 2 : 1;
+  const std::int64_t h = tiling.h / window, w = tiling.w / window;
+  const std::int64_t top = at.y / window, left = at.x / window;
+  const auto rows = std::min<std::int64_t>(outputs / window, h - top);
+  const auto cols = std::min<std::int64_t>(outputs / window, w - left);
+  T* out = y.data + ((at.n * h + top) * w + left) * y.channels + first;
+  for (std::int64_t c = 0; c < std::min<std::int64_t>(group<T>, y.channels - first);
+       c += lanes<T>) {
+    const Vec<T> bias = load(y.bias + first + c);
+    const std::int64_t rest = y.channels - first - c;
     const auto product = [&](int i, int j) __attribute__((always_inline)) {
       return load(m + (i * points + j) * plane + c);
     };
     const auto result = [&](Vec<T> v) __attribute__((always_inline)) {
-      return relu ? rectified(v + b) : v + b;
+      return y.relu ? rectified(v + bias) : v + bias;
     };
-    if (rows == outputs && cols == outputs && left >= lanes<T>)
+    const bool whole = rows == outputs / window && cols == outputs / window && rest >= lanes<T>;
+    const auto put = [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
+      T* to = out + (i * w + j) * y.channels + c;
+      if (whole)
+        store(to, result(v));
+      else if (i < rows && j < cols)
+        store(to, result(v), rest);
+    };
+    if (y.pool) {
+      Vec<T> best[outputs / 2];
       in_two_dimensions<T, points, outputs, transform_output<T>>(
           product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
-            T* at = out + (i * tiling.w + j) * channels + c;
-            __builtin_prefetch(at + outputs * channels, 1);
-            store(at, result(v));
+            Vec<T>& window_best = best[j / 2];
+            window_best = i % 2 + j % 2 == 0 ? v : pooled<T>(window_best, v);
+            if (i % 2 == 1 && j % 2 == 1) put(i / 2, j / 2, window_best);
           });
-    else
+    } else if (whole) {
       in_two_dimensions<T, points, outputs, transform_output<T>>(
           product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
-            if (i < rows && j < cols)
-              store(out + (i * tiling.w + j) * channels + c, result(v), left);
+            T* to = out + (i * w + j) * y.channels + c;
+            __builtin_prefetch(to + outputs * y.channels, 1);
+            store(to, result(v));
           });
+    } else {
+      in_two_dimensions<T, points, outputs, transform_output<T>>(product, put);
+    }
   }
 }
 

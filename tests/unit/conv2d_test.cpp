@@ -45,6 +45,7 @@ const std::vector<Conv2dParams> cases = {
     {1, 33, 30, 64, 17, 3, 3, 1, 1, 1, 1},
     // many channels on either side or both, which share transformed tiles,
     {1, 20, 18, 140, 36, 3, 3, 1, 1, 1, 1},
+    {34, 6, 6, 40, 16, 3, 3, 1, 1, 1, 1},  // 136 tiles
     {16, 6, 6, 36, 150, 3, 3, 1, 1, 1, 1},
     {3, 9, 9, 136, 132, 3, 3, 1, 1, 1, 1},
     // and more of them than are transformed at once.
@@ -126,6 +127,44 @@ Array run(const Conv2dRow& row, Direction direction, const Conv2dParams& c, cons
   return out;
 }
 
+/// The answer of a row that packs its weights: bias, ReLU and perhaps a pool.
+Array infer(const Conv2dRow& row, Conv2dParams c, const Operands& in, bool pool) {
+  c.relu = true;
+  const DType dtype = in.x.view().dtype;
+  const std::int64_t window = pool ? 2 : 1;
+  Array out({c.n, c.out_h() / window, c.out_w() / window, c.out_channels}, dtype);
+  RowMemory memory(row);
+  Exec exec = memory.exec();
+  Array packed({row.inference->packed_size(c, dtype)}, dtype);
+  const View kept = memory.make(packed.view()), result = memory.make(out.view());
+  row.inference->pack(exec, c, memory.put(in.weight.view()), kept);
+  row.inference->forward(exec, c, memory.put(in.x.view()), kept, memory.put(in.bias.view()), pool,
+                         result);
+  memory.get(result, out.view());
+  return out;
+}
+
+/// Maxima of windows of 2 × 2 pixels, in float64.
+Array pooled(const Array& y, const Conv2dParams& c) {
+  const std::int64_t h = c.out_h() / 2, w = c.out_w() / 2;
+  std::vector<double> maxima;
+  for (std::int64_t n = 0; n < c.n; ++n)
+    for (std::int64_t i = 0; i < h; ++i)
+      for (std::int64_t j = 0; j < w; ++j)
+        for (std::int64_t o = 0; o < c.out_channels; ++o) {
+          double best = -1e300;
+          for (int t = 0; t < 4; ++t)
+            best =
+                std::max(best, y.at(((n * c.out_h() + 2 * i + t / 2) * c.out_w() + 2 * j + t % 2) *
+                                        c.out_channels +
+                                    o));
+          maxima.push_back(best);
+        }
+  Array result({c.n, h, w, c.out_channels}, DType::f64);
+  std::copy(maxima.begin(), maxima.end(), static_cast<double*>(result.view().data));
+  return result;
+}
+
 std::int64_t reduction_length(Direction direction, const Conv2dParams& c) {
   const std::int64_t taps = c.kernel_h * c.kernel_w;
   if (direction == backward_data) return taps * c.out_channels;
@@ -204,6 +243,30 @@ TEST_CASE("conv2d: every row agrees with the reference in float64") {
     CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
 }
 
+TEST_CASE("conv2d: with packed weights and a pool at the end, the reference's answers in float64") {
+  int compared = 0, ragged = 0;
+  for (const Conv2dParams& c : cases) {
+    const Operands f32(c, DType::f32), f64(c, DType::f64);
+    const Array truth = run(reference(), forward_biased_relu, c, f64),
+                sums = run(reference(), forward_biased, c, f64);
+    for_each_row(c, 2e6, [&](const Conv2dRow& row, DType dtype) {
+      if (!row.inference) return;
+      ++compared, ragged += c.h % 4 != 0;
+      const Operands& in = dtype == DType::f32 ? f32 : f64;
+      INFO(name(row, forward_biased_relu, c, dtype));
+      const double bound =
+          row.error_factor * test::sum_tolerance(reduction_length(forward, c), dtype, sums);
+      CHECK(infer(row, c, in, false).distance(truth) <= bound);
+      const Array with_pool = infer(row, c, in, true);
+      CHECK(with_pool.distance(pooled(truth, c)) <= bound);
+      const test::Threads one(1);
+      CHECK((infer(row, c, in, true) == with_pool));
+    });
+  }
+  CHECK(compared > 0);
+  CHECK(ragged > 0);
+}
+
 TEST_CASE("conv2d: large calls of the kernels agree with the reference in float64") {
   for (const auto& [d, c] : large_cases) {
     const Operands f32(c, DType::f32), f64(c, DType::f64);
@@ -270,7 +333,7 @@ TEST_CASE("conv2d: the reference convolves by the definition") {
 }
 
 TEST_CASE("conv2d: what is not a number stays so through the ReLU") {
-  const Conv2dParams c{1, 4, 4, 16, 16, 3, 3, 1, 1, 1, 1};
+  const Conv2dParams c{1, 8, 8, 16, 16, 3, 3, 1, 1, 1, 1};
   Operands in(c, DType::f32);
   in.x = Array(c.x_shape(), DType::f32);  // all NaN
   for (const Conv2dRow& row : conv2d_rows().rows())
@@ -278,5 +341,8 @@ TEST_CASE("conv2d: what is not a number stays so through the ReLU") {
       INFO(row.name);
       const Array y = run(row, forward_biased_relu, c, in);
       for (std::int64_t i = 0; i < c.y_shape().numel(); ++i) REQUIRE(std::isnan(y.at(i)));
+      if (!row.inference) continue;
+      const Array maxima = infer(row, c, in, true);
+      for (std::int64_t i = 0; i < maxima.view().numel(); ++i) REQUIRE(std::isnan(maxima.at(i)));
     }
 }
