@@ -214,6 +214,9 @@ void add_reproduce(CLI::App& app, CommandLine& line) {
                  "folder of voices: TESS, a corpus of many speakers, or each once");
   app.add_option("--seeds", line.study.seeds, "runs of each experiment")
       ->check(CLI::Range(1, 1000));
+  app.add_option("--first-seed", line.study.first_seed,
+                 "seed of the first of them: others than those that a recipe was chosen by")
+      ->check(CLI::Range(0, 1000000));
   app.add_option("--epochs", line.study.epochs, "epochs of each run (0: the plan's)")
       ->check(CLI::Range(0, 1000000));
   app.add_option("--jobs", line.study.jobs, "runs at a time (0: the plan's)")

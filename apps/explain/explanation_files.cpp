@@ -152,8 +152,7 @@ std::string answers_table(const Explanation& e) {
     row.emplace_back(name);
     for (int c = 0; c < class_count; ++c)
       row.push_back(
-          fmt::format("<data data-metric=\"{0}.{1}\" data-value=\"{2}\" value=\"{2}\">{3}</data>",
-                      metric, class_names[c], p[c], percent_text(p[c])));
+          html_value(fmt::format("{}.{}", metric, class_names[c]), p[c], percent_text(p[c])));
   };
   add("as asked", "probability", e.probabilities);
   if (e.face) add("without the face", "without_face", e.face->without);

@@ -226,8 +226,8 @@ std::string bar_chart(const BarChart& chart) {
       std::string title =
           fmt::format("{}, {}: {}", chart.categories[c], series.name, percent_text(value));
       if (interval)
-        title += fmt::format(" ({} to {})", percent_text(interval->low),
-                             percent_text(interval->high));
+        title +=
+            fmt::format(" ({} to {})", percent_text(interval->low), percent_text(interval->high));
       svg.rect(left, y + 1, x(value) - left, bar - 2, {fmt::format("mark bar s{}", s), title});
       if (!interval || !std::isfinite(interval->low + interval->high)) continue;
       const double middle = y + bar / 2, from = x(interval->low), to = x(interval->high);

@@ -60,6 +60,11 @@ std::string number_text(double value) {
   return std::isnan(value) ? "–" : fmt::format("{:.4g}", value);
 }
 
+std::string html_value(std::string_view metric, double value, std::string_view shown) {
+  return fmt::format("<data data-metric=\"{}\" data-value=\"{}\" value=\"{}\">{}</data>",
+                     escaped(metric), value, value, escaped(shown));
+}
+
 std::string html_table(std::string_view name, const std::vector<std::string>& header,
                        const std::vector<std::vector<std::string>>& rows) {
   std::string out = fmt::format(

@@ -80,13 +80,14 @@ Plan make_plan(const StudyOptions& options) {
         "speakers)");
   Plan plan;
   plan.name = scale->name;
-  plan.seeds = options.seeds;
+  for (std::int64_t i = 0; i < options.seeds; ++i) plan.seeds.push_back(options.first_seed + i);
   plan.epochs = options.epochs > 0 ? options.epochs : scale->epochs;
   const auto cores = static_cast<std::int64_t>(std::max(1U, std::thread::hardware_concurrency()));
   plan.jobs = options.jobs > 0 ? options.jobs : scale->side_by_side ? cores : 1;
   plan.threads =
       options.threads > 0 ? options.threads : std::max<std::int64_t>(1, cores / plan.jobs);
-  plan.summary = fmt::format("{}, {} epochs, {} seeds", scale->network, plan.epochs, plan.seeds);
+  plan.summary = fmt::format("{}, {} epochs, seeds {}", scale->network, plan.epochs,
+                             fmt::join(plan.seeds, ", "));
 
   const Settings base = scale->settings + Settings{{"faces", options.faces},
                                                    {"epochs", std::to_string(plan.epochs)},

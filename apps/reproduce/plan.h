@@ -12,7 +12,8 @@ struct StudyOptions {
   std::string faces;
   /// A corpus of two speakers (TESS) and one of many (CREMA-D, RAVDESS); either may be missing.
   std::string tess, many;
-  std::int64_t seeds = 3;
+  /// How many, and the first of them.
+  std::int64_t seeds = 3, first_seed = 1;
   /// 0: as many as the plan has.
   std::int64_t epochs = 0;
   /// Runs at a time and cores of each; 0: what the plan and the machine suggest.
@@ -33,7 +34,8 @@ struct Experiment {
 struct Plan {
   std::string name;
   std::string summary;  ///< one sentence: network, epochs, seeds
-  std::int64_t seeds = 3, epochs = 0, jobs = 1, threads = 0;
+  std::vector<std::int64_t> seeds;
+  std::int64_t epochs = 0, jobs = 1, threads = 0;
   std::vector<Experiment> experiments;
 };
 

@@ -41,7 +41,7 @@ Spread spread_of(const std::vector<double>& values) {
 
 Finished read(const Plan& plan, const Experiment& experiment, const fs::path& study) {
   Finished finished{&experiment, {}};
-  for (std::int64_t seed = 1; seed <= plan.seeds; ++seed) {
+  for (const std::int64_t seed : plan.seeds) {
     const RunFolder folder{run_path(study, experiment, seed)};
     if (!exists(folder.evaluation()))
       fail<DataError>("{}: not there yet; the same command goes on", folder.evaluation().string());

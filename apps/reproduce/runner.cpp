@@ -92,8 +92,10 @@ pid_t start(const Plan& plan, const Run& run) {
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  // By its own path, so that lists of processes have its name.
+  const std::string program = fs::read_symlink("/proc/self/exe").string();
   const int error =
-      posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, arguments.data(), environ);
+      posix_spawn(&pid, program.c_str(), &actions, &attributes, arguments.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) fail("{}: cannot be started ({})", run.name(), std::strerror(error));
@@ -143,7 +145,7 @@ StudyOutcome run_study(const Plan& plan, const fs::path& study, const std::funct
                        Progress& progress) {
   std::vector<Run> runs;
   // Seed by seed, so that an interrupted study has whole seeds.
-  for (std::int64_t seed = 1; seed <= plan.seeds; ++seed)
+  for (const std::int64_t seed : plan.seeds)
     for (const Experiment& experiment : plan.experiments)
       runs.push_back({&experiment, seed, {run_path(study, experiment, seed)}});
   std::deque<const Run*> waiting;

@@ -25,19 +25,28 @@ std::string plus_minus(const ordered_json& mean, const ordered_json& deviation) 
   return fmt::format("{} ± {}", percent(mean), percent(deviation));
 }
 
-std::string plus_minus(const ordered_json& spread) {
-  return plus_minus(spread.at("mean"), spread.at("sd"));
-}
-
 std::string range(const ordered_json& interval) {
   return fmt::format("{} to {}", percent(interval[0]), percent(interval[1]));
+}
+
+/// A cell's text, and the figure in it, if it has a name.
+struct Cell {
+  std::string text, metric = {};
+  double value = 0;
+};
+
+/// A figure of an experiment over its seeds.
+Cell spread_cell(const ordered_json& experiment, const char* figure) {
+  const ordered_json& spread = experiment.at(figure);
+  return {plus_minus(spread.at("mean"), spread.at("sd")),
+          fmt::format("{}.{}", text_of(experiment, "name"), figure), spread.at("mean")};
 }
 
 /// A table before it is Markdown or HTML.
 struct Table {
   std::string title, note;
   std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<Cell>> rows;
 };
 
 /// What a count is over the runs: one number where all have the same.
@@ -57,11 +66,13 @@ Table questions(const ordered_json& results) {
               {}};
   for (const ordered_json& c : results.at("comparisons"))
     table.rows.push_back(
-        {text_of(c, "question"), fmt::format("{} − {}", text_of(c, "first"), text_of(c, "second")),
-         fmt::format("{:+.1f} ± {:.1f}", 100 * c.at("difference").get<double>(),
-                     100 * c.at("sd").get<double>()),
-         c.at("paired").get<bool>() ? fmt::format("{:.3f}", c.at("p").get<double>())
-                                    : "other pairs"});
+        {{text_of(c, "question")},
+         {fmt::format("{} − {}", text_of(c, "first"), text_of(c, "second"))},
+         {fmt::format("{:+.1f} ± {:.1f}", 100 * c.at("difference").get<double>(),
+                      100 * c.at("sd").get<double>()),
+          fmt::format("{}-{}", text_of(c, "first"), text_of(c, "second")), c.at("difference")},
+         {c.at("paired").get<bool>() ? fmt::format("{:.3f}", c.at("p").get<double>())
+                                     : "other pairs"}});
   return table;
 }
 
@@ -72,10 +83,14 @@ Table experiments(const ordered_json& results) {
                "macro F1"},
               {}};
   for (const ordered_json& e : results.at("experiments"))
-    table.rows.push_back({text_of(e, "name"), text_of(e, "title"), over_runs(e.at("runs"), "n"),
-                          over_runs(e.at("runs"), "unique_speakers"), plus_minus(e.at("accuracy")),
-                          plus_minus(e.at("uar")), range(e.at("uar").at("interval")),
-                          plus_minus(e.at("macro_f1"))});
+    table.rows.push_back({{text_of(e, "name")},
+                          {text_of(e, "title")},
+                          {over_runs(e.at("runs"), "n")},
+                          {over_runs(e.at("runs"), "unique_speakers")},
+                          spread_cell(e, "accuracy"),
+                          spread_cell(e, "uar"),
+                          {range(e.at("uar").at("interval"))},
+                          spread_cell(e, "macro_f1")});
   return table;
 }
 
@@ -88,10 +103,14 @@ Table cells(const ordered_json& results) {
               {}};
   for (const ordered_json& c : results.at("cells")) {
     const bool ours = c.contains("ours");
-    table.rows.push_back({text_of(c, "table"), text_of(c, "what"), text_of(c, "paper"),
-                          ours ? plus_minus(c.at("ours"), c.at("sd")) : "",
-                          ours ? range(c.at("interval")) : "", ours ? c.at("n").dump() : "",
-                          text_of(c, "verdict"), text_of(c, "reason")});
+    table.rows.push_back({{text_of(c, "table")},
+                          {text_of(c, "what")},
+                          {text_of(c, "paper")},
+                          {ours ? plus_minus(c.at("ours"), c.at("sd")) : ""},
+                          {ours ? range(c.at("interval")) : ""},
+                          {ours ? c.at("n").dump() : ""},
+                          {text_of(c, "verdict")},
+                          {text_of(c, "reason")}});
   }
   return table;
 }
@@ -109,16 +128,21 @@ std::string markdown(const Table& table) {
   std::string text = fmt::format("\n## {}\n\n{}\n\n| {} |\n|", table.title, table.note,
                                  fmt::join(table.header, " | "));
   for (std::size_t i = 0; i < table.header.size(); ++i) text += "---|";
-  text += "\n";
-  for (const std::vector<std::string>& row : table.rows)
-    text += fmt::format("| {} |\n", fmt::join(row, " | "));
-  return text;
+  for (const std::vector<Cell>& row : table.rows) {
+    text += "\n|";
+    for (const Cell& cell : row) text += fmt::format(" {} |", cell.text);
+  }
+  return text + "\n";
 }
 
 std::string html(const Table& table) {
-  std::vector<std::vector<std::string>> rows = table.rows;
-  for (std::vector<std::string>& row : rows)
-    for (std::string& cell : row) cell = escaped(cell);
+  std::vector<std::vector<std::string>> rows;
+  for (const std::vector<Cell>& row : table.rows) {
+    rows.emplace_back();
+    for (const Cell& cell : row)
+      rows.back().push_back(cell.metric.empty() ? escaped(cell.text)
+                                                : html_value(cell.metric, cell.value, cell.text));
+  }
   return fmt::format("<p>{}</p>\n", escaped(table.note)) +
          html_table(table.title, table.header, rows);
 }

@@ -42,11 +42,9 @@ const json& part(const json& object, const char* key) {
   return found == object.end() ? none : *found;
 }
 
-/// A figure of evaluation.json as text, with its whole value for programs.
+/// A figure of evaluation.json.
 std::string tagged(const std::string& name, double value) {
-  if (std::isnan(value)) return percent_text(value);
-  return fmt::format("<data data-metric=\"{}\" data-value=\"{}\" value=\"{}\">{}</data>",
-                     escaped(name), value, value, percent_text(value));
+  return std::isnan(value) ? percent_text(value) : html_value(name, value, percent_text(value));
 }
 
 std::optional<Interval> interval(const json& group, const char* metric) {
@@ -103,10 +101,8 @@ std::string headline(const json& evaluation) {
         measure.name, tagged(measure.key, number(evaluation, measure.key)), measure.meaning,
         interval_lines(evaluation, measure.key));
   const double n = number(evaluation, "n");
-  items += fmt::format(
-      "<li><h3>Test pairs</h3><span class=\"value\"><data data-metric=\"n\" data-value=\"{}\" "
-      "value=\"{}\">{}</data></span>",
-      n, n, number_text(n));
+  items += fmt::format("<li><h3>Test pairs</h3><span class=\"value\">{}</span>",
+                       html_value("n", n, number_text(n)));
   const auto unique = [&](const char* key, const char* name) {
     if (evaluation.contains(key) && number(evaluation, key) > 0)
       items += fmt::format("<span class=\"quiet\">{} different {}</span>",

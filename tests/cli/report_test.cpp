@@ -1,13 +1,11 @@
 /// A run's report as a browser shows it, and explained answers.
 
-#include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "apps/data/pairs.h"
 #include "apps/data/picture.h"
 #include "apps/train/run_report.h"
-#include "tests/cli/tiny_run.h"
+#include "tests/cli/browser.h"
 #include "tests/skip.h"
 
 using namespace duet;
@@ -16,49 +14,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
-
-/// The first Chromium that runs; "" when there is none.
-const std::string& chromium() {
-  static const std::string found = [] {
-    for (const char* name : {"chromium-headless-shell", "chromium"})
-      if (Process(name, {"--version"}).wait().status == 0) return std::string(name);
-    return std::string();
-  }();
-  return found;
-}
-
-constexpr const char* no_browser = "neither chromium-headless-shell nor chromium is installed";
-
-Ended browse(const fs::path& page, const Words& more = {}) {
-  return Process(chromium(), Words{"--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-                                   "--hide-scrollbars", "--enable-logging=stderr"} +
-                                 more + Words{"file://" + page.string()})
-      .wait();
-}
-
-std::size_t count(const std::string& text, const std::string& part) {
-  std::size_t n = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
-  return n;
-}
-
-/// `data-value` by `data-metric`.
-std::map<std::string, double> tagged(const std::string& html) {
-  std::map<std::string, double> values;
-  const std::regex regex("data-metric=\"([^\"]*)\" data-value=\"([^\"]*)\"");
-  for (std::sregex_iterator i(html.begin(), html.end(), regex), end; i != end; ++i)
-    values[(*i)[1]] = std::stod((*i)[2]);
-  return values;
-}
-
-/// The figures with the class `chart`.
-Words charts(const std::string& html) {
-  Words found;
-  const std::string begin = "<figure class=\"chart\">", end = "</figure>";
-  for (std::size_t at = html.find(begin); at != std::string::npos; at = html.find(begin, at + 1))
-    found.push_back(html.substr(at, html.find(end, at) - at));
-  return found;
-}
 
 json measured(double accuracy, double uar) {
   return {{"n", 6},

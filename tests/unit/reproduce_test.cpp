@@ -53,7 +53,7 @@ struct Study {
   Plan plan;
 
   Study() {
-    plan.name = "quick", plan.summary = "small", plan.seeds = 2, plan.epochs = 1;
+    plan.name = "quick", plan.summary = "small", plan.seeds = {1, 2}, plan.epochs = 1;
     for (const char* name : {"own", "own-voice", "paper-both"})
       plan.experiments.push_back({name, name, {}});
     write("own", 1, 4), write("own", 2, 3);
