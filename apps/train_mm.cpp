@@ -8,6 +8,7 @@
 #include "apps/data/inspect.h"
 #include "apps/reproduce/reproduce.h"
 #include "apps/train/evaluate_run.h"
+#include "apps/train/run_lock.h"
 #include "apps/train/trainer.h"
 #include "engine/atomic_file.h"
 #include "engine/device.h"
@@ -41,10 +42,16 @@ struct CommandLine {
   std::vector<std::string> study_voices;
 };
 
-/// Ctrl-C: the first asks for an end after the step, the second ends at once.
-void on_interrupt(int) {
+/// Ctrl-C, or being told to end: the first asks for an end after the step, the second ends at once.
+void on_interrupt(int number) {
   request_stop();
-  std::signal(SIGINT, SIG_DFL);
+  std::signal(number, SIG_DFL);
+}
+
+void listen_for_interrupts() {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    // A program that was started to ignore one (nohup) goes on ignoring it.
+    if (std::signal(number, on_interrupt) == SIG_IGN) std::signal(number, SIG_IGN);
 }
 
 std::string absolute_text(const std::string& path) {
@@ -146,7 +153,7 @@ std::unique_ptr<Trainer> prepare(const CommandLine& line, const Config& config, 
 void set_out(const Config& config, const DeviceChoice& device, const RunFolder& folder,
              Progress& progress) {
   set_thread_count(static_cast<int>(config.threads));
-  std::signal(SIGINT, on_interrupt);
+  listen_for_interrupts();
   if (!device.note.empty()) progress.line(device.note);
   progress.line(fmt::format("duet {}, device {}, {} threads, run {}", DUET_VERSION,
                             describe(device.device), thread_count(), folder.path.string()));
@@ -155,9 +162,12 @@ void set_out(const Config& config, const DeviceChoice& device, const RunFolder& 
 int evaluate(const CommandLine& line) {
   const RunFolder folder{line.evaluated};
   const auto [config, device] = take_up(line, folder, "evaluate", of_evaluation);
+  const RunLock lock(folder.path);
   Progress progress(line.quiet);
   set_out(config, device, folder, progress);
-  return evaluate_run(config, device.device, folder, progress) ? 0 : exit_interrupted;
+  return evaluate_run(config, device.device, folder, folder.finished(), progress)
+             ? 0
+             : exit_interrupted;
 }
 
 int train(const CommandLine& line) {
@@ -168,10 +178,16 @@ int train(const CommandLine& line) {
   const RunFolder folder{line.out.empty() ? line.resume : line.out};
   const auto [config, device] =
       line.resume.empty() ? begin(line, folder) : take_up(line, folder, "--resume", changeable);
+  const RunLock lock(folder.path);
+  // What was changed on resuming is the run's from now on.
+  if (!line.resume.empty() && !line.settings.empty())
+    write_file_atomically(folder.config(), to_toml(config));
   Progress progress(line.quiet);
   set_out(config, device, folder, progress);
-  if (prepare(line, config, device.device, folder, progress)->run() == Trainer::Outcome::finished &&
-      evaluate_run(config, device.device, folder, progress))
+  // The trainer's memory is free again before the evaluation.
+  const Trainer::Outcome outcome = prepare(line, config, device.device, folder, progress)->run();
+  if (outcome == Trainer::Outcome::finished &&
+      evaluate_run(config, device.device, folder, true, progress))
     return 0;
   std::fputs(
       fmt::format("train_mm: stopped; --resume {} continues\n", folder.path.string()).c_str(),
@@ -182,7 +198,9 @@ int train(const CommandLine& line) {
 /// Which of the folders of voices is which: TESS by its names, any other is one of many speakers.
 void sort_voices(const std::vector<std::string>& folders, StudyOptions& study) {
   for (const std::string& folder : folders) {
-    const bool tess = read_voices(folder).name == "TESS";
+    const std::string name = read_voices(folder).name;
+    const bool tess = name == "TESS";
+    if (!tess) study.many_name = name;
     std::string& place = tess ? study.tess : study.many;
     if (!place.empty())
       fail<UsageError>("reproduce: both {} and {} are {}; give one of each kind", place, folder,
@@ -195,7 +213,8 @@ int reproduce(const CommandLine& line) {
   StudyOptions study = line.study;
   if (!study.faces.empty()) study.faces = absolute_text(study.faces);
   sort_voices(line.study_voices, study);
-  std::signal(SIGINT, on_interrupt);
+  study.on_cpu = choose_device(study.device).device.type == DeviceType::cpu;
+  listen_for_interrupts();
   Progress progress(line.quiet);
   if (reproduce(study, line.study_folder, stop_was_requested, progress) == StudyOutcome::finished)
     return 0;

@@ -51,18 +51,23 @@ std::vector<Draw> draw_rounds(std::size_t count, std::size_t voices, const char*
   return draws;
 }
 
-Pair pair_of(const Item* face, const Item* voice) {
+/// What is known of a face, a voice, or both.
+struct Known {
+  bool persons = true, speakers = true;
+};
+
+Pair pair_of(const Item* face, const Item* voice, const Known& known) {
   Pair pair;
   const Item& any = face ? *face : *voice;
   pair.label = any.label;
   pair.split = any.split;
   if (face) {
     pair.face = face->path;
-    pair.person = face->person;
+    if (known.persons) pair.person = face->person;
   }
   if (voice) {
     pair.voice = voice->path;
-    pair.speaker = voice->person;
+    if (known.speakers) pair.speaker = voice->person;
     pair.text = voice->text;
   }
   return pair;
@@ -75,8 +80,9 @@ std::vector<Pair> single(const SplitCorpus& corpus, Modality modality) {
     for (const Item& item : corpus.items) {
       if (item.split != split) continue;
       ++counts[item.label];
-      pairs.push_back(modality == Modality::face ? pair_of(&item, nullptr)
-                                                 : pair_of(nullptr, &item));
+      const Known known{corpus.persons_known, corpus.persons_known};
+      pairs.push_back(modality == Modality::face ? pair_of(&item, nullptr, known)
+                                                 : pair_of(nullptr, &item, known));
     }
     for (int label = 0; label < class_count; ++label)
       require_files(counts[label], modality == Modality::face ? "face" : "voice", split, label);
@@ -98,7 +104,8 @@ std::vector<Pair> make_pairs(const SplitCorpus& faces, const SplitCorpus& voices
       require_files(voice_pool.size(), "voice", split, label);
       const auto draws = draw_rounds(face_pool.size(), voice_pool.size(), split, label, seed, 0);
       for (std::size_t i = 0; i < face_pool.size(); ++i) {
-        Pair pair = pair_of(face_pool[i], voice_pool[draws[i].voice]);
+        Pair pair = pair_of(face_pool[i], voice_pool[draws[i].voice],
+                            {faces.persons_known, voices.persons_known});
         if (pair.split == "train") pair.augment = draws[i].round;
         made.emplace_back(face_pool[i], std::move(pair));
       }

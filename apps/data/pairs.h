@@ -20,6 +20,7 @@ struct Pair {
   std::string split;     ///< "train", "dev", "test", or empty where a table does not say it
   /// 0: the voice as recorded; k: its k-th augmented copy. Always 0 in dev and test.
   std::uint32_t augment = 0;
+  /// Who speaks and who is seen; empty where the corpus does not say it.
   std::string speaker, person, text;
   /// Columns that mean nothing to Duet, in the table's order.
   std::vector<std::pair<std::string, std::string>> other;

@@ -282,7 +282,7 @@ std::vector<std::string> persons_in_several_splits(const std::vector<Item>& item
 
 SplitCorpus split_faces(const Corpus& corpus, const SplitOptions& options) {
   check_folds(options);
-  SplitCorpus result{SplitMode::speaker, corpus.items, {}, {}};
+  SplitCorpus result{SplitMode::speaker, corpus.items, {}, {}, corpus.persons_known};
   if (has_own_split(corpus)) {
     split_as_corpus(corpus, result, options);
   } else if (options.mode == SplitMode::leaky) {
@@ -299,7 +299,7 @@ SplitCorpus split_faces(const Corpus& corpus, const SplitOptions& options) {
 
 SplitCorpus split_voices(const Corpus& corpus, const SplitOptions& options) {
   check_folds(options);
-  SplitCorpus result{options.mode, corpus.items, {}, {}};
+  SplitCorpus result{options.mode, corpus.items, {}, {}, corpus.persons_known};
   if (result.mode == SplitMode::automatic) {
     std::set<std::string> speakers;
     for (const Item& item : corpus.items) speakers.insert(item.person);

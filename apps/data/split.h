@@ -41,6 +41,8 @@ struct SplitCorpus {
   std::vector<std::string> warnings;
   /// Persons whom the corpus itself has in both train and test (sorted).
   std::vector<std::string> shared_persons;
+  /// As `Corpus::persons_known`.
+  bool persons_known = true;
 };
 
 /// Persons with items in more than one of train, dev and test, sorted.

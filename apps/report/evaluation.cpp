@@ -22,12 +22,12 @@ std::string speaker_of(const Pair& pair) { return pair.speaker; }
 std::string person_of(const Pair& pair) { return pair.person; }
 
 ordered_json intervals_over(const Answers& answers, std::string (*group_of)(const Pair&)) {
-  const std::vector<Metrics> groups = metrics_by_group(answers, group_of);
+  const Groups groups = groups_of(answers, group_of);
   ordered_json json;
   json["groups"] = groups.size();
   const auto add = [&](const char* key, Figure figure) {
-    const Interval interval = bootstrap_interval(groups, figure);
-    json[key] = {interval.low, interval.high};
+    const std::optional<Interval> interval = bootstrap_interval(groups, figure);
+    json[key] = interval ? ordered_json{interval->low, interval->high} : ordered_json(nullptr);
   };
   add("accuracy", &Metrics::accuracy);
   add("uar", &Metrics::uar);

@@ -11,7 +11,7 @@ namespace duet {
 nlohmann::ordered_json figures_json(const Metrics& metrics);
 
 /// 95 % intervals of accuracy, uar and macro_f1 over `speakers` and over `persons`, with the number
-/// of groups; a key is missing where no answer has such a name.
+/// of groups; null for fewer than two. A key is missing where no answer has such a name.
 nlohmann::ordered_json intervals_json(const Answers& answers);
 
 /// All of them, with figures of each class, the loss, the calibration, and how many different

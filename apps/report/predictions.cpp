@@ -17,7 +17,7 @@ void write_predictions(const std::filesystem::path& csv, const Answers& answers)
     row.other.clear();
     row.other.emplace_back("answer", class_names[answer.label()]);
     for (int c = 0; c < class_count; ++c)
-      row.other.emplace_back(column_of(c), fmt::format("{:.6f}", answer.probabilities[c]));
+      row.other.emplace_back(column_of(c), fmt::format("{}", answer.probabilities[c]));
     rows.push_back(std::move(row));
   }
   write_pairs(csv, rows);

@@ -1,5 +1,6 @@
 #pragma once
-/// predictions.csv: a table of pairs with the columns answer, p_negative, p_neutral and p_positive.
+/// predictions.csv: a table of pairs with the columns answer, p_negative, p_neutral and p_positive
+/// (each probability as the shortest text that reads back as the same float).
 
 #include "apps/report/answers.h"
 

@@ -23,6 +23,8 @@ struct PaperCell {
   Printed printed;
   /// How many of the 1155 test faces the figure is a share of; 0 where the paper does not say.
   std::int64_t n = 0;
+  /// The voices beside the faces: "TESS", "CREMA-D" or none.
+  std::string voices;
   /// Our experiment, and what of it: "accuracy", or the class whose recall it is.
   std::string experiment, figure = "accuracy";
   /// Why the figure is not about the same question as ours; empty where it is.

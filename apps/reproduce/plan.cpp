@@ -10,6 +10,8 @@
 namespace duet {
 namespace {
 
+constexpr std::int64_t paper_epochs = 50;
+
 /// The sizes of a plan's network, and how long it learns.
 struct Scale {
   const char* name;
@@ -34,7 +36,7 @@ const std::vector<Scale>& scales() {
       {"full",
        "the paper's network at 128 × 128 pixels",
        {{"preset", "paper"}, {"dropout", "0"}, {"block_dropout", "0"}},
-       50,
+       paper_epochs,
        false},
   };
   return all;
@@ -58,7 +60,7 @@ const Settings own_recipe = {{"class_weights", "balanced"}, {"lr", "0.001"},
                              {"lr_schedule", "cosine"},     {"pairing", "per-epoch"},
                              {"voice_masks", "2"},          {"modality_dropout", "0.5"}};
 
-constexpr double both_streams = 1, one_stream = 0.5;
+constexpr double both_streams = 1, one_stream = 0.3;
 
 }  // namespace
 
@@ -83,7 +85,9 @@ Plan make_plan(const StudyOptions& options) {
   for (std::int64_t i = 0; i < options.seeds; ++i) plan.seeds.push_back(options.first_seed + i);
   plan.epochs = options.epochs > 0 ? options.epochs : scale->epochs;
   const auto cores = static_cast<std::int64_t>(std::max(1U, std::thread::hardware_concurrency()));
-  plan.jobs = options.jobs > 0 ? options.jobs : scale->side_by_side ? cores : 1;
+  plan.jobs = options.jobs > 0 ? options.jobs : scale->side_by_side && options.on_cpu ? cores : 1;
+  plan.as_in_paper = plan.name == "full" && plan.epochs == paper_epochs;
+  plan.many_name = options.many_name;
   plan.threads =
       options.threads > 0 ? options.threads : std::max<std::int64_t>(1, cores / plan.jobs);
   plan.summary = fmt::format("{}, {} epochs, seeds {}", scale->network, plan.epochs,

@@ -12,6 +12,10 @@ struct StudyOptions {
   std::string faces;
   /// A corpus of two speakers (TESS) and one of many (CREMA-D, RAVDESS); either may be missing.
   std::string tess, many;
+  /// What the latter is called.
+  std::string many_name;
+  /// Whether runs compute on the CPU: then small ones go side by side.
+  bool on_cpu = true;
   /// How many, and the first of them.
   std::int64_t seeds = 3, first_seed = 1;
   /// 0: as many as the plan has.
@@ -34,6 +38,10 @@ struct Experiment {
 struct Plan {
   std::string name;
   std::string summary;  ///< one sentence: network, epochs, seeds
+  /// Whether network and epochs are the paper's.
+  bool as_in_paper = false;
+  /// The corpus of many speakers.
+  std::string many_name;
   std::vector<std::int64_t> seeds;
   std::int64_t epochs = 0, jobs = 1, threads = 0;
   std::vector<Experiment> experiments;

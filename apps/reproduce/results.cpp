@@ -1,6 +1,7 @@
 #include "apps/reproduce/results.h"
 
 #include <cmath>
+#include <set>
 
 #include "apps/report/predictions.h"
 #include "apps/report/resampling.h"
@@ -53,28 +54,51 @@ Finished read(const Plan& plan, const Experiment& experiment, const fs::path& st
 
 bool hears_voices(const Finished& e) { return e.runs.front().evaluation.at("stream") != "face"; }
 
+/// Whose answers are resampled together.
 std::string group_of(bool speakers, const Pair& pair) {
   return speakers ? pair.speaker : pair.person;
 }
 
-Interval interval_of(const Finished& e, Figure figure) {
+struct People {
+  std::optional<Interval> interval;
+  std::size_t count = 0;
+};
+
+People interval_of(const Finished& e, Figure figure) {
   const bool speakers = hears_voices(e);
-  std::vector<std::vector<Metrics>> runs;
-  for (const FinishedRun& run : e.runs)
+  std::vector<Groups> runs;
+  std::set<std::string> names;
+  for (const FinishedRun& run : e.runs) {
     runs.push_back(
-        metrics_by_group(run.answers, [&](const Pair& pair) { return group_of(speakers, pair); }));
-  return bootstrap_interval(runs, figure);
+        groups_of(run.answers, [&](const Pair& pair) { return group_of(speakers, pair); }));
+    for (const auto& [name, metrics] : runs.back()) names.insert(name);
+  }
+  return {bootstrap_interval(runs, figure), names.size()};
+}
+
+ordered_json interval_json(const std::optional<Interval>& interval) {
+  return interval ? ordered_json{interval->low, interval->high} : ordered_json(nullptr);
 }
 
 ordered_json spread_json(const Finished& e, Figure figure) {
   std::vector<double> values;
   for (const FinishedRun& run : e.runs) values.push_back((metrics_of(run.answers).*figure)());
   const Spread spread = spread_of(values);
-  const Interval interval = interval_of(e, figure);
   return {{"seeds", values},
           {"mean", spread.mean},
           {"sd", spread.deviation},
-          {"interval", {interval.low, interval.high}}};
+          {"interval", interval_json(interval_of(e, figure).interval)}};
+}
+
+/// The mean over the seeds of a figure that each evaluation has, or null.
+ordered_json mean_of(const Finished& e, const nlohmann::json::json_pointer& where) {
+  std::vector<double> values;
+  for (const FinishedRun& run : e.runs) {
+    const nlohmann::json evaluation = run.evaluation;
+    if (!evaluation.contains(where)) return nullptr;
+    values.push_back(evaluation.at(where));
+  }
+  return spread_of(values).mean;
 }
 
 ordered_json experiment_json(const Finished& e) {
@@ -86,9 +110,16 @@ ordered_json experiment_json(const Finished& e) {
   const auto& first = e.runs.front().evaluation;
   json["stream"] = first.at("stream");
   json["intervals_over"] = hears_voices(e) ? "speakers" : "persons";
+  json["people"] = interval_of(e, &Metrics::uar).count;
   json["accuracy"] = spread_json(e, &Metrics::accuracy);
   json["uar"] = spread_json(e, &Metrics::uar);
   json["macro_f1"] = spread_json(e, &Metrics::macro_f1);
+  using Pointer = nlohmann::json::json_pointer;
+  json["face_shuffled"] = mean_of(e, Pointer("/controls/face_shuffled/uar"));
+  json["voice_shuffled"] = mean_of(e, Pointer("/controls/voice_shuffled/uar"));
+  json["face_missing"] = mean_of(e, Pointer("/missing/face/uar"));
+  json["voice_missing"] = mean_of(e, Pointer("/missing/voice/uar"));
+  json["ece"] = mean_of(e, Pointer("/calibration/ece"));
   json["runs"] = ordered_json::array();
   for (const FinishedRun& run : e.runs) {
     ordered_json r;
@@ -108,7 +139,21 @@ Figure figure_of(const std::string& name) {
   return &Metrics::recall_of<positive>;
 }
 
-ordered_json cell_json(const PaperCell& cell, const Finished* ours) {
+/// What sets ours apart from the paper's beside the people: nothing where it was run as there.
+std::vector<std::string> differences(const Plan& plan, const PaperCell& cell,
+                                     const Finished& ours) {
+  std::vector<std::string> found;
+  const auto n = ours.runs.front().evaluation.at("n").get<std::int64_t>();
+  if (ours.runs.front().evaluation.at("stream") != "voice" && n != paper_test)
+    found.push_back(
+        fmt::format("{} other test faces in the place of the paper's {}", n, paper_test));
+  if (cell.voices == "CREMA-D" && plan.many_name != cell.voices)
+    found.push_back(fmt::format("{} in the place of CREMA-D", plan.many_name));
+  if (!plan.as_in_paper) found.emplace_back("another size of the network, or fewer epochs");
+  return found;
+}
+
+ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* ours) {
   ordered_json json;
   json["table"] = cell.table;
   json["what"] = cell.what;
@@ -117,18 +162,17 @@ ordered_json cell_json(const PaperCell& cell, const Finished* ours) {
     json["verdict"] = verdict;
     json["reason"] = reason;
   };
-  Interval interval;
+  People people;
   if (ours) {
     const Figure figure = figure_of(cell.figure);
     const ordered_json spread = spread_json(*ours, figure);
-    interval = interval_of(*ours, figure);
+    people = interval_of(*ours, figure);
     json["experiment"] = cell.experiment;
     json["ours"] = spread.at("mean");
     json["sd"] = spread.at("sd");
     json["interval"] = spread.at("interval");
     json["n"] = ours->runs.front().evaluation.at("n");
   }
-  const double paper = cell.printed.percent / 100;
   if (cell.n > 0 && !is_share_of(cell.printed, cell.n)) {
     judge("cannot be", fmt::format("no count of {} test faces gives {}", cell.n,
                                    json["paper"].get<std::string>()));
@@ -136,11 +180,19 @@ ordered_json cell_json(const PaperCell& cell, const Finished* ours) {
     judge("not comparable", cell.incomparable);
   } else if (!ours) {
     judge("not comparable", "this study has no such corpus");
+  } else if (!people.interval) {
+    judge("not comparable", "too few people for an interval of ours");
   } else {
-    const bool within = interval.low <= paper && paper <= interval.high;
-    judge(within ? "within" : "differs",
-          fmt::format("{} our 95 % interval over {}", within ? "inside" : "outside",
-                      hears_voices(*ours) ? "speakers" : "persons"));
+    const double paper = cell.printed.percent / 100;
+    const bool within = people.interval->low <= paper && paper <= people.interval->high;
+    const std::string where = fmt::format("the paper's figure lies {} our 95 % interval over {} {}",
+                                          within ? "inside" : "outside", people.count,
+                                          hears_voices(*ours) ? "speakers" : "persons");
+    const std::vector<std::string> apart = differences(plan, cell, *ours);
+    if (apart.empty())
+      judge(within ? "within" : "differs", where);
+    else
+      judge("not comparable", fmt::format("{}; {}", fmt::join(apart, "; "), where));
   }
   return json;
 }
@@ -174,21 +226,26 @@ constexpr Comparison comparisons[] = {
 };
 
 PairedTest test_of(const Finished& first, const Finished& second) {
-  std::vector<std::vector<PairedGroup>> runs;
+  std::vector<PairedGroups> runs;
   const bool speakers = hears_voices(first);
   for (std::size_t r = 0; r < first.runs.size(); ++r) {
     const FinishedRun &a = first.runs[r], &b = second.runs[r];
-    if (a.evaluation.at("fingerprint") != b.evaluation.at("fingerprint"))
+    bool same = a.evaluation.at("fingerprint") == b.evaluation.at("fingerprint") &&
+                a.answers.size() == b.answers.size();
+    PairedGroups& groups = runs.emplace_back();
+    for (std::size_t i = 0; same && i < a.answers.size(); ++i) {
+      const Pair &one = a.answers[i].pair, &other = b.answers[i].pair;
+      // A file that only one of the two looked at has no counterpart.
+      same = one.label == other.label &&
+             (one.face.empty() || other.face.empty() || one.face == other.face) &&
+             (one.voice.empty() || other.voice.empty() || one.voice == other.voice);
+      auto& [ours, theirs] = groups[group_of(speakers, one)];
+      ours.add(one.label, a.answers[i].label());
+      theirs.add(other.label, b.answers[i].label());
+    }
+    if (!same)
       fail<DataError>("{} and {}, seed {}: were asked different pairs", first.experiment->name,
                       second.experiment->name, a.seed);
-    std::map<std::string, PairedGroup> groups;
-    for (std::size_t i = 0; i < a.answers.size(); ++i) {
-      PairedGroup& group = groups[group_of(speakers, a.answers[i].pair)];
-      group.first.add(a.answers[i].pair.label, a.answers[i].label());
-      group.second.add(b.answers[i].pair.label, b.answers[i].label());
-    }
-    runs.emplace_back();
-    for (auto& [name, group] : groups) runs.back().push_back(group);
   }
   return paired_test(runs, &Metrics::uar);
 }
@@ -206,6 +263,7 @@ ordered_json comparison_json(const Comparison& c, const Finished& first, const F
   if (c.paired) {
     const PairedTest test = test_of(first, second);
     json["p"] = test.p;
+    json["least_p"] = test.least_p;
     json["groups"] = test.groups;
   }
   return json;
@@ -218,6 +276,7 @@ ordered_json study_results(const Plan& plan, const fs::path& study) {
   ordered_json json;
   json["plan"] = plan.name;
   json["summary"] = plan.summary;
+  json["version"] = DUET_VERSION;
   json["experiments"] = ordered_json::array();
   for (const Experiment& experiment : plan.experiments) {
     const Finished& one =
@@ -233,9 +292,17 @@ ordered_json study_results(const Plan& plan, const fs::path& study) {
     const Finished *first = find(c.first), *second = find(c.second);
     if (first && second) json["comparisons"].push_back(comparison_json(c, *first, *second));
   }
+  // Many questions are asked at once.
+  std::vector<double> p;
+  for (const ordered_json& c : json["comparisons"])
+    if (c.contains("p")) p.push_back(c.at("p"));
+  const std::vector<double> adjusted = holm_adjusted(p);
+  std::size_t next = 0;
+  for (ordered_json& c : json["comparisons"])
+    if (c.contains("p")) c["p_holm"] = adjusted[next++];
   json["cells"] = ordered_json::array();
   for (const PaperCell& cell : paper_cells())
-    json["cells"].push_back(cell_json(cell, find(cell.experiment)));
+    json["cells"].push_back(cell_json(plan, cell, find(cell.experiment)));
   return json;
 }
 

@@ -9,7 +9,6 @@
 #include <csignal>
 #include <deque>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "apps/train/run_folder.h"
@@ -32,25 +31,14 @@ struct Run {
   RunFolder folder;
 
   std::string name() const { return folder.path.filename().string(); }
-  bool finished() const { return fs::exists(folder.evaluation()); }
 };
 
-/// Seconds of the epochs that a run's log has, and how many these are.
-struct Epochs {
-  double seconds = 0;
-  std::int64_t count = 0;
-};
-
-Epochs epochs_of(const Run& run) {
-  Epochs epochs;
+/// Epochs that have ended.
+std::int64_t epochs_of(const Run& run) {
   std::ifstream file(run.folder.metrics());
-  for (std::string line; std::getline(file, line);) {
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_discarded()) break;
-    epochs.seconds += json.value("seconds", 0.0);
-    ++epochs.count;
-  }
-  return epochs;
+  std::int64_t count = 0;
+  for (std::string line; std::getline(file, line);) ++count;
+  return count;
 }
 
 std::vector<std::string> command_of(const Plan& plan, const Run& run) {
@@ -102,6 +90,17 @@ pid_t start(const Plan& plan, const Run& run) {
   return pid;
 }
 
+/// The runs under way; those that are left when something went wrong here are stopped.
+struct Children : std::map<pid_t, const Run*> {
+  Children() = default;
+  Children(const Children&) = delete;
+  Children& operator=(const Children&) = delete;
+  ~Children() {
+    for (const auto& [pid, run] : *this) kill(pid, SIGINT);
+    for (const auto& [pid, run] : *this) waitpid(pid, nullptr, 0);
+  }
+};
+
 std::string last_line(const fs::path& log) {
   std::ifstream file(log);
   std::string last;
@@ -110,34 +109,38 @@ std::string last_line(const fs::path& log) {
   return last;
 }
 
-/// What is known of the time: seconds that an epoch of cost 1 takes in a run.
+/// How long the rest will take, by what was done since the program began.
 class Estimate {
  public:
-  Estimate(const Plan& plan, const std::vector<Run>& runs) : plan_(plan), runs_(runs) {}
+  Estimate(const Plan& plan, const std::vector<Run>& runs)
+      : plan_(plan), runs_(runs), done_before_(done()) {}
 
-  /// Of all that is left, or nothing while no epoch has ended.
-  std::optional<double> seconds_left() const {
-    double seconds = 0, done = 0, left = 0;
-    for (const Run& run : runs_) {
-      const Epochs epochs = epochs_of(run);
-      const double cost = run.experiment->cost;
-      seconds += epochs.seconds;
-      done += cost * static_cast<double>(epochs.count);
-      if (!run.finished()) left += cost * static_cast<double>(plan_.epochs - epochs.count);
-    }
-    if (done == 0) return std::nullopt;
-    return seconds / done * left / static_cast<double>(plan_.jobs);
+  std::string text() const {
+    const double now = done(), since = now - done_before_;
+    if (since <= 0) return "no estimate before an epoch ends";
+    double all = 0;
+    for (const Run& run : runs_) all += run.experiment->cost;
+    const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    return fmt::format("about {} left", clock_text(seconds / since * (all - now)));
   }
 
  private:
+  /// In costs of whole runs.
+  double done() const {
+    double sum = 0;
+    for (const Run& run : runs_)
+      sum += run.experiment->cost *
+             (run.folder.finished()
+                  ? 1
+                  : static_cast<double>(epochs_of(run)) / static_cast<double>(plan_.epochs + 1));
+    return sum;
+  }
+
   const Plan& plan_;
   const std::vector<Run>& runs_;
+  Clock::time_point start_ = Clock::now();
+  double done_before_;
 };
-
-std::string left_text(const Estimate& estimate) {
-  const std::optional<double> seconds = estimate.seconds_left();
-  return seconds ? "about " + clock_text(*seconds) + " left" : "no estimate before an epoch ends";
-}
 
 }  // namespace
 
@@ -150,18 +153,18 @@ StudyOutcome run_study(const Plan& plan, const fs::path& study, const std::funct
       runs.push_back({&experiment, seed, {run_path(study, experiment, seed)}});
   std::deque<const Run*> waiting;
   for (const Run& run : runs)
-    if (!run.finished()) waiting.push_back(&run);
+    if (!run.folder.finished()) waiting.push_back(&run);
   const Estimate estimate(plan, runs);
   std::size_t done = runs.size() - waiting.size();
   progress.line(fmt::format("{} runs ({}), {} done before; {} at a time on {} cores each",
                             runs.size(), plan.summary, done, plan.jobs, plan.threads));
 
-  std::map<pid_t, const Run*> running;
+  Children running;
   std::vector<std::string> failed;
   Clock::time_point said = Clock::now();
   const auto say = [&](const std::string& text) {
     said = Clock::now();
-    progress.line(fmt::format("{}/{}  {}  {}", done, runs.size(), text, left_text(estimate)));
+    progress.line(fmt::format("{}/{}  {}  {}", done, runs.size(), text, estimate.text()));
   };
   bool stopped = false;
   while (!running.empty() || (!waiting.empty() && !stopped)) {
@@ -182,7 +185,7 @@ StudyOutcome run_study(const Plan& plan, const fs::path& study, const std::funct
     if (const pid_t ended = waitpid(-1, &status, WNOHANG); ended > 0) {
       const Run& run = *running.at(ended);
       running.erase(ended);
-      if (run.finished()) {
+      if (run.folder.finished()) {
         ++done;
         say(run.name());
       } else if (!stopped) {

@@ -26,6 +26,7 @@ std::string with_interval(const ordered_json& of, const char* key) {
     for (const char* groups : {"speakers", "persons"})
       if (of.at("intervals").contains(groups)) {
         const ordered_json& ends = of.at("intervals").at(groups).at(key);
+        if (ends.is_null()) continue;
         return text +
                fmt::format(" [{:.3f}, {:.3f}]", ends[0].get<double>(), ends[1].get<double>());
       }
@@ -74,13 +75,14 @@ class Evaluator {
                                          static_cast<std::size_t>(config.cache_mb) << 20);
   }
 
-  ordered_json evaluate_all() {
+  ordered_json evaluate_all(bool finished) {
     const Answers answers = ask(*model_);
     write_predictions(folder_.predictions(), answers);
     ordered_json json;
     json["classes"] = class_names;
     json["split"] = "test";
     json["stream"] = config_.stream;
+    json["finished"] = finished;
     json.update(evaluation_json(answers));
     std::vector<Pair> asked;
     for (const std::size_t i : test_) asked.push_back(pairs_[i]);
@@ -88,8 +90,8 @@ class Evaluator {
     json["split_fingerprint"] = model_->description.split_fingerprint;
     if (config_.controls != "none") json["controls"] = controls(metrics_of(answers));
     if (model_->may_lack_a_stream())
-      json["missing"] = {{"face", figures_json(metrics_of(ask(*model_, Streams::voice)))},
-                         {"voice", figures_json(metrics_of(ask(*model_, Streams::face)))}};
+      json["missing"] = {{"face", control_json(ask(*model_, Streams::voice))},
+                         {"voice", control_json(ask(*model_, Streams::face))}};
     return json;
   }
 
@@ -114,7 +116,7 @@ class Evaluator {
     for (const Modality modality : {Modality::face, Modality::voice}) {
       const std::string stream = modality == Modality::face ? "face" : "voice";
       const RunFolder own{folder_.control(stream)};
-      if (exists(own.model()) && exists(own.evaluation())) {
+      if (control_is_there(config_, folder_, stream)) {
         const std::unique_ptr<Model> single = load(own);
         ordered_json& only = json[stream + "_only"] = control_json(ask(*single));
         only["run"] = own.path.lexically_relative(folder_.path).generic_string();
@@ -139,25 +141,10 @@ class Evaluator {
   std::unique_ptr<Samples> samples_;
 };
 
-bool train_controls(const Config& config, Device device, const RunFolder& folder,
-                    Progress& progress) {
-  if (config.controls != "all" || config.stream != "both") return true;
-  for (const char* stream : {"face", "voice"}) {
-    const RunFolder own{folder.control(stream)};
-    if (exists(own.evaluation())) continue;
-    if (train_control(config, device, folder, stream, progress) == Trainer::Outcome::interrupted)
-      return false;
-    evaluate_run(control_config(config, folder, stream), device, own, progress);
-  }
-  return true;
-}
-
-}  // namespace
-
-bool evaluate_run(const Config& config, Device device, const RunFolder& folder,
-                  Progress& progress) {
-  if (!train_controls(config, device, folder, progress)) return false;
-  const ordered_json json = Evaluator(config, device, folder, progress).evaluate_all();
+/// Writes all that is known of the run now.
+void write_evaluation(const Config& config, Device device, const RunFolder& folder, bool finished,
+                      Progress& progress) {
+  const ordered_json json = Evaluator(config, device, folder, progress).evaluate_all(finished);
   write_file_atomically(folder.evaluation(), json.dump(2) + "\n");
   write_run_report(folder);
   if (config.tensorboard) {
@@ -165,6 +152,24 @@ bool evaluate_run(const Config& config, Device device, const RunFolder& folder,
     write_test_events(log, folder, config);
   }
   print(json, progress);
+}
+
+}  // namespace
+
+bool evaluate_run(const Config& config, Device device, const RunFolder& folder, bool finished,
+                  Progress& progress) {
+  write_evaluation(config, device, folder, finished, progress);
+  if (config.controls != "all" || config.stream != "both") return true;
+  bool trained = false;
+  for (const char* stream : {"face", "voice"}) {
+    if (control_is_there(config, folder, stream)) continue;
+    if (train_control(config, device, folder, stream, progress) == Trainer::Outcome::interrupted)
+      return false;
+    evaluate_run(control_config(config, folder, stream), device, {folder.control(stream)}, true,
+                 progress);
+    trained = true;
+  }
+  if (trained) write_evaluation(config, device, folder, finished, progress);
   return true;
 }
 

@@ -42,7 +42,7 @@ void decode_all(Samples& samples, const Model& model, const std::vector<Pair>& p
                 const std::atomic<bool>& stop) {
   std::set<std::filesystem::path> faces, voices;
   for (const Pair& pair : pairs) {
-    if (model.sees_faces()) faces.insert(pair.face);
+    if (model.sees_faces() && !pair.face.empty()) faces.insert(pair.face);
     if (model.hears_voices()) voices.insert(pair.voice);
   }
   std::vector<std::filesystem::path> files(faces.begin(), faces.end());

@@ -34,6 +34,8 @@ struct RunFolder {
 
   /// Whether a run was begun here.
   bool holds_run() const { return std::filesystem::exists(config()); }
+  /// Whether its training came to its end and was evaluated after that.
+  bool finished() const;
 };
 
 }  // namespace duet

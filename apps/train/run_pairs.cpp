@@ -1,5 +1,6 @@
 #include "apps/train/run_pairs.h"
 
+#include <map>
 #include <optional>
 
 #include "apps/data/demo.h"
@@ -76,6 +77,25 @@ LeakRules rules_of(const Dealt& dealt) {
                      : leak_rules(*dealt.voices, Modality::voice);
 }
 
+/// DataError where a table says otherwise than the corpus who a file shows, or who speaks in it.
+void check_identities(std::span<const Pair> pairs, const Dealt& dealt, const fs::path& table) {
+  const auto check = [&](const std::optional<SplitCorpus>& corpus, fs::path Pair::*file,
+                         std::string Pair::*name, const char* what) {
+    if (!corpus || !corpus->persons_known) return;
+    std::map<fs::path, std::string> known;
+    for (const Item& item : corpus->items)
+      known[fs::absolute(item.path).lexically_normal()] = item.person;
+    for (const Pair& pair : pairs) {
+      const auto found = known.find(fs::absolute(pair.*file).lexically_normal());
+      if (found != known.end() && found->second != pair.*name)
+        fail<DataError>("{}: says that the {} of {} is '{}'; by the corpus it is '{}'",
+                        table.string(), what, (pair.*file).string(), pair.*name, found->second);
+    }
+  };
+  check(dealt.faces, &Pair::face, &Pair::person, "person");
+  check(dealt.voices, &Pair::voice, &Pair::speaker, "speaker");
+}
+
 }  // namespace
 
 std::vector<Pair> run_pairs(const Config& config, const RunFolder& folder, Progress& progress) {
@@ -87,17 +107,38 @@ std::vector<Pair> run_pairs(const Config& config, const RunFolder& folder, Progr
     if (pair.label == no_label || pair.split.empty())
       fail<DataError>("{}: a training run needs the label and split of every pair",
                       folder.pairs().string());
-  if (parse_split_mode(config.split) != SplitMode::leaky) check_leaks(pairs, rules_of(dealt));
-  if (given) return pairs;
+  check_leaks(pairs, rules_of(dealt));
+  if (given) {
+    check_identities(pairs, dealt, folder.pairs());
+    return pairs;
+  }
   write_pairs(folder.pairs(), pairs);
   return read_pairs(folder.pairs());
 }
 
-std::vector<Item> run_training_voices(const Config& config, const RunFolder& folder) {
-  const Corpus corpus = read_voices(corpora(config, folder).voices, config.voices_kind);
-  std::vector<Item> items = split_voices(corpus, split_options(config)).items;
+std::vector<Item> run_training_voices(const Config& config, const RunFolder& folder,
+                                      std::span<const Pair> pairs, Progress& progress) {
+  const Dealt dealt = deal(config, folder, progress, false);
+  std::vector<Item> items = dealt.voices->items;
   std::erase_if(items, [](const Item& item) { return item.split != "train"; });
+  std::vector<Pair> with_all(pairs.begin(), pairs.end());
+  for (Pair& pair : training_pairs(items)) with_all.push_back(std::move(pair));
+  check_leaks(with_all, rules_of(dealt));
   return items;
+}
+
+std::vector<Pair> training_pairs(std::span<const Item> voices) {
+  std::vector<Pair> pairs;
+  for (const Item& voice : voices) {
+    Pair pair;
+    pair.voice = voice.path;
+    pair.label = voice.label;
+    pair.split = "train";
+    pair.speaker = voice.person;
+    pair.text = voice.text;
+    pairs.push_back(std::move(pair));
+  }
+  return pairs;
 }
 
 }  // namespace duet

@@ -52,8 +52,9 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
   const Precision precision = precision_of(config_, device);
   if (config_.autotune) autotune_.emplace(folder_.autotune());
   pairs_ = run_pairs(config_, folder_, progress_);
-  if (config_.pairing == "per-epoch" && config_.stream == "both")
-    training_voices_ = run_training_voices(config_, folder_);
+  const bool paired = config_.demo || (!config_.faces.empty() && !config_.voices.empty());
+  if (config_.pairing == "per-epoch" && config_.stream != "face" && paired)
+    training_voices_ = run_training_voices(config_, folder_, pairs_, progress_);
   for (const char* split : {"train", "dev", "test"})
     progress_.line(fmt::format("{:5} {} pairs: {}", split, pairs_of_split(pairs_, split).size(),
                                class_counts(pairs_, split)));
@@ -164,9 +165,11 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
 }
 
 Trainer::Outcome Trainer::run() {
-  decode_all(*samples_, *model_, pairs_, static_cast<int>(config_.workers), stop_requested);
+  std::vector<Pair> files = pairs_;
+  for (Pair& pair : training_pairs(training_voices_)) files.push_back(std::move(pair));
+  decode_all(*samples_, *model_, files, static_cast<int>(config_.workers), stop_requested);
   if (stop_requested) return Outcome::interrupted;
-  if (parse_split_mode(config_.split) != SplitMode::leaky) check_copies(pairs_);
+  if (parse_split_mode(config_.split) != SplitMode::leaky) check_copies(files);
   for (const std::string& warning : samples_->take_warnings())
     progress_.line("warning: " + warning);
   if (exists(folder_.last()))
@@ -177,7 +180,15 @@ Trainer::Outcome Trainer::run() {
     events_.emplace(folder_.path);
     write_epoch_events(*events_, state_.metrics);
   }
-  while (state_.epoch <= config_.epochs && !out_of_patience() && !out_of_steps()) {
+  const auto goes_on = [this] {
+    return state_.epoch <= config_.epochs && !out_of_patience() && !out_of_steps();
+  };
+  // What was said of the model so far will not be true of the next.
+  if (goes_on())
+    for (const std::filesystem::path& file :
+         {folder_.evaluation(), folder_.predictions(), folder_.report()})
+      remove(file);
+  while (goes_on()) {
     const bool completed = run_epoch();
     save_checkpoint();
     if (!completed) return Outcome::interrupted;

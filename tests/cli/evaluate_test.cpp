@@ -1,6 +1,8 @@
 /// What a run's evaluation says, and what it refuses to say.
 
+#include <csignal>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "apps/data/pairs.h"
 #include "engine/atomic_file.h"
@@ -92,6 +94,53 @@ TEST_CASE("evaluate: again, the same; with all controls, each stream trained alo
   CHECK(!evaluation_of(run).contains("controls"));
 }
 
+TEST_CASE("evaluate: controls are trained as long as the run was, also when it goes on") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  REQUIRE(train_mm(begin(run, {"--epochs", "1", "--controls", "all"})).status == 0);
+  const auto epochs = [&](const fs::path& of) {
+    return lines_of(read_text(of / "metrics.jsonl")).size();
+  };
+  CHECK(epochs(run / "controls" / "face") == 1);
+  REQUIRE(train_mm(resume(run, {"--epochs", "2", "--controls", "shuffled"})).status == 0);
+  CHECK(holds(read_text(run / "config.toml"), {"epochs = 2"}));
+  // Trained for one epoch, they are no match for two.
+  CHECK(!evaluation_of(run).at("controls").contains("face_only"));
+  REQUIRE(evaluate(run, {"--controls", "all"}).status == 0);
+  CHECK(evaluation_of(run).at("controls").contains("face_only"));
+  for (const char* stream : {"face", "voice"}) CHECK(epochs(run / "controls" / stream) == 2);
+}
+
+TEST_CASE("evaluate: what was said of a model does not outlast it") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  fs::copy(tiny_run(), run, fs::copy_options::recursive);
+  CHECK(evaluation_of(run).at("finished") == true);
+  // Stopped in the middle of more epochs.
+  Process process(DUET_TRAIN_MM, resume(run, {"--epochs", "100000"}));
+  while (process.running() && lines_of(read_text(run / "metrics.jsonl")).size() < 4)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  // Meanwhile nobody else works on it.
+  check_refused(evaluate(run), 2, {run.string(), "another train_mm"});
+  process.signal(SIGTERM);
+  CHECK(process.wait().status == 130);
+  CHECK(!fs::exists(run / "evaluation.json"));
+  REQUIRE(evaluate(run).status == 0);
+  CHECK(evaluation_of(run).at("finished") == false);
+}
+
+TEST_CASE("training: voices that are paired anew are checked for leaks, too") {
+  const TemporaryFolder folder;
+  // Another seed deals the speakers out otherwise than this table.
+  const fs::path first = folder / "first", second = folder / "second";
+  REQUIRE(train_mm(begin(first, {"--epochs", "1"})).status == 0);
+  fs::create_directories(second);
+  fs::copy_file(first / "pairs.csv", second / "pairs.csv");
+  const Ended ended =
+      train_mm(begin(second, {"--epochs", "1", "--pairing", "per-epoch", "--seed", "2"}));
+  check_refused(ended, 3, {"[leaks]", "speaker", "(test, train)"});
+}
+
 TEST_CASE("evaluate: the demo's controls stay on its own faces and voices") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
@@ -141,6 +190,12 @@ TEST_CASE("evaluate: refuses what would not be an honest figure") {
     check_refused(evaluate(run), 3,
                   {"[leaks]", "face " + leak.face.string(), leak.voice.string(),
                    "speaker " + leak.speaker, "person " + leak.person, "(test, train)"});
+  }
+  SUBCASE("a person under another name") {
+    std::vector<Pair> rows = read_pairs(run / "pairs.csv");
+    rows.front().person = "Somebody Else";
+    write_pairs(run / "pairs.csv", rows);
+    check_refused(evaluate(run), 3, {"pairs.csv", "Somebody Else", rows.front().face.string()});
   }
   SUBCASE("an option that belongs to the training") {
     check_refused(evaluate(run, {"--lr", "0.1"}), 2, {"evaluate", "lr", "controls"});

@@ -92,47 +92,83 @@ TEST_CASE("cross-entropy: the mean of the truth's −log p, and finite for a zer
 TEST_CASE("bootstrap: resamples groups, not answers") {
   // Two speakers, one always right and one always wrong: among the resamples are a quarter with the
   // first alone and a quarter with the second alone, so the middle 95 % reaches from 0 to 1.
-  const Interval two = bootstrap_interval({group_with(4), group_with(0)}, &Metrics::accuracy);
-  CHECK(two.low == 0);
-  CHECK(two.high == 1);
+  const auto two =
+      bootstrap_interval(Groups{{"a", group_with(4)}, {"b", group_with(0)}}, &Metrics::accuracy);
+  REQUIRE(two.has_value());
+  CHECK(two->low == 0);
+  CHECK(two->high == 1);
   // A hundred such speakers: the mean of 100 tosses has a deviation of 0.05.
-  std::vector<Metrics> many;
-  for (int i = 0; i < 100; ++i) many.push_back(group_with(i % 2 == 0 ? 4 : 0));
-  const Interval narrow = bootstrap_interval(many, &Metrics::accuracy);
-  CHECK(narrow.low == Approx(0.5 - 1.96 * 0.05).epsilon(0.06));
-  CHECK(narrow.high == Approx(0.5 + 1.96 * 0.05).epsilon(0.06));
-  // Speakers who are all alike leave nothing to chance.
-  const Interval none = bootstrap_interval({group_with(3), group_with(3)}, &Metrics::uar);
-  CHECK(none.low == Approx(0.75));
-  CHECK(none.high == Approx(0.75));
-  const Interval again = bootstrap_interval(many, &Metrics::accuracy);
-  CHECK(again.low == narrow.low);
+  Groups many;
+  for (int i = 0; i < 100; ++i) many[fmt::format("{}", i)] = group_with(i % 2 == 0 ? 4 : 0);
+  const auto narrow = bootstrap_interval(many, &Metrics::accuracy);
+  CHECK(narrow->low == Approx(0.5 - 1.96 * 0.05).epsilon(0.06));
+  CHECK(narrow->high == Approx(0.5 + 1.96 * 0.05).epsilon(0.06));
+  CHECK(bootstrap_interval(many, &Metrics::accuracy)->low == narrow->low);
+  // Speakers who are all alike leave nothing to chance; one alone says nothing about others.
+  const auto none =
+      bootstrap_interval(Groups{{"a", group_with(3)}, {"b", group_with(3)}}, &Metrics::uar);
+  CHECK(none->low == Approx(0.75));
+  CHECK(none->high == Approx(0.75));
+  CHECK(!bootstrap_interval(Groups{{"a", group_with(3)}}, &Metrics::uar).has_value());
+  CHECK(!bootstrap_interval(Groups{}, &Metrics::uar).has_value());
+}
+
+TEST_CASE("bootstrap: the same people in every run bring no certainty, other people do") {
+  const auto run_of = [](const std::string& prefix) {
+    Groups run;
+    for (int i = 0; i < 40; ++i) run[fmt::format("{}{}", prefix, i)] = group_with(i % 2 * 4);
+    return run;
+  };
+  const std::vector<Groups> same(4, run_of("s")),
+      others = {run_of("a"), run_of("b"), run_of("c"), run_of("d")};
+  const auto width = [](const std::vector<Groups>& runs) {
+    const auto interval = bootstrap_interval(runs, &Metrics::accuracy);
+    return interval->high - interval->low;
+  };
+  const auto one = bootstrap_interval(same[0], &Metrics::accuracy);
+  CHECK(width(same) == Approx(one->high - one->low));
+  CHECK(width(others) == Approx(width(same) / 2).epsilon(0.1));
 }
 
 TEST_CASE("paired test: exact for few groups") {
   // The first system is right more often by 1 of 4 in each of four groups. Of the 16 exchanges two
   // (none, and all) reach that difference.
-  std::vector<PairedGroup> run;
-  for (int i = 0; i < 4; ++i) run.emplace_back(group_with(3), group_with(2));
-  const PairedTest test = paired_test({run}, &Metrics::accuracy);
-  CHECK(test.groups == 4);
-  CHECK(test.difference == Approx(0.25));
-  CHECK(test.p == Approx(2.0 / 16));
-  // Over two runs the groups add up.
-  CHECK(paired_test({run, run}, &Metrics::accuracy).p == Approx(2.0 / 256));
+  PairedGroups run, other;
+  for (int i = 0; i < 4; ++i) {
+    run[fmt::format("s{}", i)] = {group_with(3), group_with(2)};
+    other[fmt::format("t{}", i)] = {group_with(3), group_with(2)};
+  }
+  const auto test_of = [](const std::vector<PairedGroups>& runs) {
+    return paired_test(runs, &Metrics::accuracy);
+  };
+  CHECK(test_of({run}).groups == 4);
+  CHECK(test_of({run}).difference == Approx(0.25));
+  CHECK(test_of({run}).p == Approx(2.0 / 16));
+  CHECK(test_of({run}).least_p == Approx(2.0 / 16));
+  // Other people in a second run add to the evidence, the same ones do not.
+  CHECK(test_of({run, other}).p == Approx(2.0 / 256));
+  CHECK(test_of({run, run}).p == Approx(2.0 / 16));
+  CHECK(test_of({run, run}).groups == 4);
   // No difference at all.
-  const std::vector<PairedGroup> same = {{group_with(2), group_with(2)}};
-  CHECK(paired_test({same}, &Metrics::uar).p == 1);
-  CHECK(paired_test({}, &Metrics::uar).p == 1);
+  CHECK(test_of({PairedGroups{{"s", {group_with(2), group_with(2)}}}}).p == 1);
+  CHECK(test_of({}).p == 1);
 }
 
 TEST_CASE("paired test: drawn for many groups, and never zero") {
-  std::vector<PairedGroup> run;
-  for (int i = 0; i < 30; ++i) run.emplace_back(group_with(4), group_with(0));
-  CHECK(paired_test({run}, &Metrics::uar).p == Approx(1.0 / 10001));
+  PairedGroups run;
+  for (int i = 0; i < 30; ++i) run[fmt::format("a{}", i)] = {group_with(4), group_with(0)};
+  CHECK(paired_test({&run, 1}, &Metrics::uar).p == Approx(1.0 / 10001));
   // As often the one as the other: nothing to see.
-  for (int i = 0; i < 30; ++i) run.emplace_back(group_with(0), group_with(4));
-  CHECK(paired_test({run}, &Metrics::uar).p == 1);
+  for (int i = 0; i < 30; ++i) run[fmt::format("b{}", i)] = {group_with(0), group_with(4)};
+  CHECK(paired_test({&run, 1}, &Metrics::uar).p == 1);
+}
+
+TEST_CASE("Holm: by hand") {
+  const std::vector<double> adjusted = holm_adjusted({0.01, 0.04, 0.03, 0.5});
+  const double expected[] = {0.04, 0.09, 0.09, 0.5};
+  for (std::size_t i = 0; i < 4; ++i) CHECK(adjusted[i] == Approx(expected[i]));
+  CHECK(holm_adjusted({0.6, 0.6})[1] == 1);
+  CHECK(holm_adjusted({}).empty());
 }
 
 TEST_CASE("evaluation: its JSON agrees with itself") {
@@ -153,6 +189,9 @@ TEST_CASE("evaluation: its JSON agrees with itself") {
   CHECK(ends[0].get<double>() <= json.at("uar").get<double>());
   CHECK(ends[1].get<double>() >= json.at("uar").get<double>());
   std::int64_t in_bins = 0;
+  // One speaker says nothing about others.
+  answers.resize(1);
+  CHECK(evaluation_json(answers).at("intervals").at("speakers").at("uar").is_null());
   for (const auto& bin : json.at("calibration").at("bins")) in_bins += bin.at("n").get<int>();
   CHECK(in_bins == 12);
 }

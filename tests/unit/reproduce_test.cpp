@@ -53,7 +53,8 @@ struct Study {
   Plan plan;
 
   Study() {
-    plan.name = "quick", plan.summary = "small", plan.seeds = {1, 2}, plan.epochs = 1;
+    plan.name = "quick", plan.summary = "small", plan.many_name = "RAVDESS", plan.seeds = {1, 2},
+    plan.epochs = 1;
     for (const char* name : {"own", "own-voice", "paper-both"})
       plan.experiments.push_back({name, name, {}});
     write("own", 1, 4), write("own", 2, 3);
@@ -119,9 +120,14 @@ TEST_CASE("results: means, deviations and intervals over seeds") {
   CHECK(own.at("uar").at("sd").get<double>() == Approx(0.25 / std::sqrt(2.0)));
   // Speakers do not differ here.
   CHECK(own.at("uar").at("interval")[0].get<double>() == Approx(0.875));
+  CHECK(own.at("people") == 3);
+  CHECK(own.at("face_shuffled").is_null());
   CHECK(own.at("runs").size() == 2);
   CHECK(own.at("runs").at(1).at("n") == 36);
-  const std::string page = study_markdown(results);
+  ordered_json complete = results;
+  complete["machine"] = "a machine";
+  complete["asked"] = {{"faces", "f"}, {"many", "m"}, {"tess", ""}};
+  const std::string page = study_markdown(complete);
   CHECK(page.find("| own | own | 36 | 3 | 87.5 ± 17.7 | 87.5 ± 17.7 | 87.5 to 87.5 |") !=
         std::string::npos);
 }
@@ -132,8 +138,11 @@ TEST_CASE("results: comparisons are paired") {
   CHECK(c.at("first") == "own");
   CHECK(c.at("difference").get<double>() == Approx(0.25));
   CHECK(c.at("sd").get<double>() == Approx(0).epsilon(1e-9));
-  CHECK(c.at("groups") == 6);
-  CHECK(c.at("p").get<double>() == Approx(2.0 / 64));
+  // The same three speakers in both runs.
+  CHECK(c.at("groups") == 3);
+  CHECK(c.at("p").get<double>() == Approx(2.0 / 8));
+  CHECK(c.at("least_p").get<double>() == Approx(2.0 / 8));
+  CHECK(c.at("p_holm").get<double>() == Approx(2 * 2.0 / 8));
   study.write("own-voice", 2, 2, "others");
   CHECK(message_of<DataError>([&] {
           study.results();
@@ -152,20 +161,39 @@ TEST_CASE("results: every cell of the paper has a verdict with its reason") {
   CHECK(cells.at("Table 4 fused with TESS").at("verdict") == "cannot be");
   CHECK(cells.at("Table 3 voices alone, TESS").at("verdict") == "not comparable");
   CHECK(cells.at("Figure 6 L2").at("verdict") == "not comparable");  // no such runs here
-  // Ours is 75.0 without any spread: 75.67 lies outside.
-  CHECK(cells.at("Table 4 fused with CREMA-D").at("verdict") == "differs");
-  CHECK(cells.at("Table 4 fused with CREMA-D").at("ours").get<double>() == Approx(0.75));
-  CHECK(cells.at("Per class positive, fused with CREMA-D").at("verdict") == "cannot be");
-  // With a run that is always right beside one that is wrong half of the time, speakers differ:
-  // the interval is wide enough.
+  // Ours is 75.0 without any spread, on other faces, other voices and another network.
+  const ordered_json& fused = cells.at("Table 4 fused with CREMA-D");
+  CHECK(fused.at("verdict") == "not comparable");
+  CHECK(fused.at("ours").get<double>() == Approx(0.75));
+  for (const char* part :
+       {"36 other test faces", "RAVDESS in the place of CREMA-D", "another size of the network",
+        "outside our 95 % interval over 3 speakers"})
+    CHECK_MESSAGE(fused.at("reason").get<std::string>().find(part) != std::string::npos, part);
+  CHECK(cells.at("Per class positive, fused").at("verdict") == "cannot be");
+}
+
+TEST_CASE("results: run as in the paper, a figure is within or differs") {
+  Study study;
+  study.plan.as_in_paper = true;
+  study.plan.experiments = {{"paper-both", "paper-both", {}}};
+  study.plan.many_name = "CREMA-D";
+  const auto verdict = [&](const Answers& answers) {
+    // As many test faces as the paper has.
+    Answers all;
+    for (std::int64_t i = 0; i < paper_test; ++i) all.push_back(answers[i % answers.size()]);
+    for (const int seed : {1, 2})
+      write_run(run_path(study.folder.path(), study.plan.experiments[0], seed), all);
+    const ordered_json results = study.results();
+    for (const ordered_json& cell : results.at("cells"))
+      if (cell.at("what") == "fused with CREMA-D") return cell.at("verdict").get<std::string>();
+    return std::string();
+  };
+  CHECK(verdict(answers_with(3)) == "differs");  // all speakers alike: 75.0 and no spread
+  // One speaker is right half of the time and the others always: the interval is wide.
   Answers mixed = answers_with(4);
   const Answers half = answers_with(2);
   std::copy(half.begin(), half.begin() + 12, mixed.begin());
-  for (const int seed : {1, 2})
-    write_run(run_path(study.folder.path(), study.plan.experiments[2], seed), mixed);
-  const ordered_json wider = study.results();
-  for (const ordered_json& cell : wider.at("cells"))
-    if (cell.at("what") == "fused with CREMA-D") CHECK(cell.at("verdict") == "within");
+  CHECK(verdict(mixed) == "within");
 }
 
 TEST_CASE("results: a run that is missing is named") {
