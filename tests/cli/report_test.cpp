@@ -312,6 +312,39 @@ TEST_CASE("infer: an answer explained as a page and as a picture") {
   CHECK(count(shown.out, "<img ") == 4);
 }
 
+TEST_CASE("infer: a model that may lack a stream is explained as it answers without it") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run", html = folder / "why.html";
+  const Ended trained = train_mm(begin(run, {"--epochs", "2", "--modality-dropout", "0.5"}));
+  REQUIRE_MESSAGE(trained.status == 0, to_string(trained));
+  const auto ask = [](const fs::path& run, const Words& question) {
+    const Ended ended = infer_mm(Words{(run / "model.safetensors").string(), "--json"} + question);
+    REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+    return json::parse(ended.out).at("probabilities");
+  };
+  const Words face = {"--face", a_face().string()}, voice = {"--voice", a_voice().string()},
+              explain = {"--explain", html.string()};
+  ask(run, face + voice + explain);
+  const std::map<std::string, double> values = tagged(read_text(html));
+  for (const auto& [metric, question] :
+       {std::pair("without_voice.", face), std::pair("without_face.", voice)}) {
+    const json answer = ask(run, question);
+    for (const auto& [name, p] : answer.items())
+      CHECK(static_cast<float>(values.at(metric + name)) == p.get<float>());
+  }
+  const char *absent = "the network gets none", *zero = "all of its input is zero";
+  CHECK(holds(read_text(html), {absent}));
+  CHECK(!holds(read_text(html), {zero}));
+
+  // Neither a stream that is the only one given nor another model is left out.
+  ask(run, face + explain);
+  CHECK(holds(read_text(html), {zero}));
+  CHECK(!holds(read_text(html), {absent}));
+  ask(tiny_run(), face + voice + explain);
+  CHECK(holds(read_text(html), {zero}));
+  CHECK(!holds(read_text(html), {absent}));
+}
+
 TEST_CASE("infer: a network of one stream is explained by that stream; other endings are refused") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
