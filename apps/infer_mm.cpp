@@ -151,7 +151,8 @@ void write_explanation(Model& model, const RawInputs& raw, const CommandLine& li
         spectrogram_picture(model.front_end(), log_mel(model.front_end(), raw.waves));
   }
   const auto predict = [&](const Inputs& inputs) { return model.probabilities(inputs); };
-  duet::write_explanation(line.explain, explain(model.prepare(raw), predict), asked);
+  duet::write_explanation(line.explain,
+                          explain(model.prepare(raw), predict, model.may_lack_a_stream()), asked);
 }
 
 void describe_model(const Model& model, const fs::path& path) {

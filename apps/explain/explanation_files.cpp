@@ -22,6 +22,7 @@ constexpr std::int64_t side = 256;
 struct Shown {
   const char* id;
   const char* title;
+  const char* what;  ///< the picture in words
   std::string file;
   const Picture& picture;
   const StreamExplanation& explanation;
@@ -42,9 +43,12 @@ struct Shown {
 
 std::vector<Shown> shown_streams(const Explanation& e, const Asked& asked) {
   std::vector<Shown> streams;
-  if (e.face) streams.push_back({"face", "Face", asked.face_name, asked.face, *e.face, false});
+  if (e.face)
+    streams.push_back({"face", "Face", "Face, scaled as for the network", asked.face_name,
+                       asked.face, *e.face, false});
   if (e.voice)
-    streams.push_back({"voice", "Voice", asked.voice_name, asked.spectrogram, *e.voice, true});
+    streams.push_back({"voice", "Voice", "Spectrogram of the voice", asked.voice_name,
+                       asked.spectrogram, *e.voice, true});
   return streams;
 }
 
@@ -160,6 +164,17 @@ std::string answers_table(const Explanation& e) {
   return html_table("Probabilities", header, rows);
 }
 
+/// What the table of answers means by "without".
+const char* meaning(Without without) {
+  return without == Without::absence
+             ? "Without a stream means that the network gets none, as in --face F or --voice W "
+               "alone: it was trained to answer then. A probability that hardly moves shows a "
+               "stream that this answer does not need."
+             : "Without a stream means that all of its input is zero, the mean of the training "
+               "inputs. The network was not necessarily trained on that; a probability that "
+               "hardly moves shows a stream that this answer does not need.";
+}
+
 std::string section(const Shown& shown, const char* answer) {
   const auto picture = [](const Picture& p, const std::string& alt, const std::string& caption) {
     return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n",
@@ -168,8 +183,7 @@ std::string section(const Shown& shown, const char* answer) {
   const OcclusionMap& map = shown.explanation.map;
   const std::string summary = strongest(shown, answer);
   return fmt::format("<p>{}</p>\n<div class=\"pictures\">\n", escaped(summary)) +
-         picture(enlarged(shown.picture), fmt::format("{} as the network gets it", shown.title),
-                 shown.file) +
+         picture(enlarged(shown.picture), shown.what, shown.file) +
          picture(
              overlaid(shown), fmt::format("{} under its map. {}", shown.title, summary),
              fmt::format("Orange supports {0}, blue speaks against it. Full colour: covering "
@@ -191,11 +205,7 @@ std::string to_page(const Explanation& e, const std::vector<Shown>& streams) {
   page.lead = fmt::format("<p>The network answers <strong>{}</strong> with {}.</p>\n", answer,
                           percent_text(e.probabilities[e.answer]));
   page.sections.push_back(
-      {"answer", "The answer",
-       "<p>Without a stream means that all of its input is zero, the mean of the training inputs. "
-       "The network was not necessarily trained on that; a probability that hardly moves shows a "
-       "stream that this answer does not need.</p>\n" +
-           answers_table(e)});
+      {"answer", "The answer", fmt::format("<p>{}</p>\n", meaning(e.without)) + answers_table(e)});
   for (const Shown& shown : streams)
     page.sections.push_back({shown.id, shown.title, section(shown, answer)});
   return to_html(page);

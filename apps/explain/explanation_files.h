@@ -11,8 +11,8 @@ namespace duet {
 /// What was asked about. A stream that the network lacks has an empty picture.
 struct Asked {
   std::string face_name, voice_name;
-  Picture face;         ///< as the network gets it
-  Picture spectrogram;  ///< low frequencies at the bottom
+  Picture face;         ///< as large as the network gets it
+  Picture spectrogram;  ///< with the front end's bands and frames, low frequencies at the bottom
 };
 
 /// UsageError unless the file's name ends in .html or .png.

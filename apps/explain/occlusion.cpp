@@ -65,8 +65,9 @@ StreamExplanation explain_stream(const Inputs& inputs, Tensor Inputs::*stream,
       map.drops.push_back(answered.probabilities[answered.answer] -
                           probabilities.data<float>()[i * class_count + answered.answer]);
   }
-  const Tensor without =
-      predict(exchanged(inputs, stream, Tensor::zeros(x.shape(), x.dtype(), device)));
+  const Tensor instead =
+      answered.without == Without::absence ? Tensor() : Tensor::zeros(x.shape(), x.dtype(), device);
+  const Tensor without = predict(exchanged(inputs, stream, instead));
   std::copy_n(without.data<float>(), class_count, explanation.without.begin());
   return explanation;
 }
@@ -87,8 +88,9 @@ std::vector<float> OcclusionMap::by_pixel() const {
   return sum;
 }
 
-Explanation explain(const Inputs& inputs, const Predictor& predict) {
+Explanation explain(const Inputs& inputs, const Predictor& predict, bool may_lack_a_stream) {
   Explanation explanation;
+  if (may_lack_a_stream && inputs.face && inputs.voice) explanation.without = Without::absence;
   const Tensor probabilities = predict(inputs);
   std::copy_n(probabilities.data<float>(), class_count, explanation.probabilities.begin());
   explanation.answer = static_cast<int>(

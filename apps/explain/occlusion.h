@@ -35,20 +35,27 @@ struct OcclusionMap {
   std::vector<float> by_pixel() const;
 };
 
+/// What takes a stream's place in the answer without it.
+enum class Without {
+  zero,    ///< an input that is all zero
+  absence  ///< no input: what the model has learned that an absent stream is
+};
+
 /// One stream of an explained answer.
 struct StreamExplanation {
   OcclusionMap map;
-  /// The answer with all of the stream's input zero.
-  Probabilities without{};
+  Probabilities without{};  ///< the answer without the stream
 };
 
 struct Explanation {
   Probabilities probabilities{};
   int answer = 0;
+  Without without = Without::zero;  ///< of both streams
   std::optional<StreamExplanation> face, voice;
 };
 
 /// inputs: one sample, each stream (1, S, S, channels) or absent, standardised, on any device.
-Explanation explain(const Inputs& inputs, const Predictor& predict);
+/// `may_lack_a_stream`: as of the model; where both streams are there, each is then left out.
+Explanation explain(const Inputs& inputs, const Predictor& predict, bool may_lack_a_stream);
 
 }  // namespace duet

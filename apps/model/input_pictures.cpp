@@ -37,6 +37,11 @@ Picture spectrogram_picture(const FrontEnd& front_end, const Tensor& db) {
   return picture;
 }
 
+Picture voice_picture(const FrontEnd& front_end, const std::filesystem::path& voice) {
+  const Sound sound = read_sound(voice, static_cast<int>(front_end.sample_rate));
+  return spectrogram_picture(front_end, log_mel(front_end, sound));
+}
+
 std::string encode_png(const Picture& picture) {
   return encode_png(picture.height, picture.width, 3, picture.rgb);
 }

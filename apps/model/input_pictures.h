@@ -1,6 +1,7 @@
 #pragma once
 /// The network's inputs as pictures for people.
 
+#include <filesystem>
 #include <span>
 
 #include "apps/data/picture.h"
@@ -18,6 +19,9 @@ Tensor log_mel(const FrontEnd& front_end, const Sound& sound);
 /// db (1, n_mels, frames), −top_db … 0 → a picture with a row for each band, low frequencies at the
 /// bottom, and a column for each frame.
 Picture spectrogram_picture(const FrontEnd& front_end, const Tensor& db);
+
+/// The spectrogram of a sound file's clip. DataError as `read_sound`.
+Picture voice_picture(const FrontEnd& front_end, const std::filesystem::path& voice);
 
 /// A picture's bytes as PNG.
 std::string encode_png(const Picture& picture);

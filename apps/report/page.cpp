@@ -101,7 +101,7 @@ svg .big{font-size:17px;font-weight:600}
 .pictures figure{width:min-content;min-width:8.75rem}
 .pictures img{display:block;height:auto;border-radius:4px}
 .pictures figcaption{font-size:.75rem;overflow-wrap:anywhere}
-.placeholder{display:flex;align-items:center;justify-content:center;width:128px;height:128px;padding:.5rem;
+.placeholder{display:flex;align-items:center;justify-content:center;width:128px;min-height:128px;padding:.5rem;
 border:1px dashed var(--control);border-radius:4px;font-size:.8rem;text-align:center;color:var(--quiet);overflow-wrap:anywhere}
 .shares{display:grid;grid-template-columns:auto 1fr auto;gap:.2rem .6rem;align-items:center;font-size:.875rem;margin:.5rem 0 0}
 .shares>span{font-variant-numeric:tabular-nums}

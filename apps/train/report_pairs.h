@@ -9,7 +9,7 @@
 namespace duet {
 
 /// HTML: the worst mistakes of predictions.csv, then the least sure right answers, each with its
-/// pictures. A file that cannot be read any more leaves its name.
+/// pictures. A file that cannot be read leaves its name and the reason.
 std::string report_pairs(const Config& config, const RunFolder& folder);
 
 }  // namespace duet

@@ -55,11 +55,6 @@ std::vector<Pair> some_clips(const std::vector<Pair>& pairs) {
   return some;
 }
 
-Picture voice_picture(const FrontEnd& front_end, const std::filesystem::path& voice) {
-  const Sound sound = read_sound(voice, static_cast<int>(front_end.sample_rate));
-  return spectrogram_picture(front_end, log_mel(front_end, sound));
-}
-
 }  // namespace
 
 void write_epoch_events(EventLog& log, std::span<const std::string> lines) {

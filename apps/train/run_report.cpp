@@ -270,42 +270,55 @@ std::string curves(const Epochs& epochs) {
   return line_chart(loss) + line_chart(rates);
 }
 
-/// The geometric mean over the last quarter of the epochs; NaN when nothing is there.
-double late_norm(const std::vector<double>& norms) {
+/// How many epochs a late mean is over: the last quarter, rounded up.
+std::size_t late_epochs(const Epochs& epochs) { return (epochs.lines.size() + 3) / 4; }
+
+/// The mean over the last quarter of the epochs; NaN when nothing is there.
+double late_mean(const Epochs& epochs, const char* key) {
+  const std::vector<double> values = epochs.column(key);
   double sum = 0;
   std::size_t n = 0;
-  for (std::size_t i = norms.size() - (norms.size() + 3) / 4; i < norms.size(); ++i)
-    if (norms[i] > 0) sum += std::log(norms[i]), ++n;
-  return n == 0 ? nan : std::exp(sum / static_cast<double>(n));
+  for (std::size_t i = values.size() - late_epochs(epochs); i < values.size(); ++i)
+    if (!std::isnan(values[i])) sum += values[i], ++n;
+  return n == 0 ? nan : sum / static_cast<double>(n);
 }
 
-std::string learning_sentence(const Epochs& epochs) {
-  const double face = late_norm(epochs.column("gradient_norm_face"));
-  const double voice = late_norm(epochs.column("gradient_norm_voice"));
-  if (std::isnan(face) || std::isnan(voice)) {
-    if (std::isnan(face) && std::isnan(voice)) return "";
-    return fmt::format("The network has one stream, the {}.", std::isnan(face) ? "voice" : "face");
-  }
-  const bool face_leads = face > voice;
-  const double ratio = face_leads ? face / voice : voice / face;
-  const std::string figures = fmt::format(
-      "Over the last {} epochs the face's gradient has a norm of {:.3g}, the voice's {:.3g}.",
-      (epochs.lines.size() + 3) / 4, face, voice);
-  if (ratio < 3) return figures + " Both streams are learning.";
-  const char *leads = face_leads ? "face" : "voice", *follows = face_leads ? "voice" : "face";
-  return figures + fmt::format(
-                       " The {} stream is learning; the {} stream's gradient is {:.3g} times "
-                       "smaller, so it changes little. Whether the answers need it, the control "
-                       "with the {} shuffled shows.",
-                       leads, follows, ratio, follows);
+/// What UAR loses when a stream is shuffled; "" without that control.
+std::string shuffled_sentence(const json& evaluation, const char* stream) {
+  const json& shuffled =
+      part(part(evaluation, "controls"), fmt::format("{}_shuffled", stream).c_str());
+  const double fall = number(evaluation, "uar") - number(shuffled, "uar");
+  if (std::isnan(fall)) return "";
+  return fmt::format(" With the {}s shuffled, UAR {} by {:.1f} points.", stream,
+                     fall < 0 ? "rises" : "falls", 100 * std::abs(fall));
 }
 
-std::string learning_section(const Epochs& epochs) {
+std::string learning_sentences(const Epochs& epochs, const json& evaluation) {
+  const bool face = epochs.has("gradient_norm_face"), voice = epochs.has("gradient_norm_voice");
+  if (!face && !voice) return "";
+  if (face != voice)
+    return fmt::format("The network has one stream, the {}.", face ? "face" : "voice");
+  const std::size_t n = late_epochs(epochs);
+  const std::string controls =
+      shuffled_sentence(evaluation, "face") + shuffled_sentence(evaluation, "voice");
+  return fmt::format(
+             "Over the last {}, the gradient's norm is {} for the face and {} for the voice on "
+             "average. That does not say which of them learns: Adam divides a gradient by its "
+             "running size, so that its steps hardly depend on it.",
+             n == 1 ? "epoch" : fmt::format("{} epochs", n),
+             number_text(late_mean(epochs, "gradient_norm_face")),
+             number_text(late_mean(epochs, "gradient_norm_voice"))) +
+         (controls.empty() ? " The controls with faces and with voices shuffled, which this run "
+                             "does not have, show which of them the answers rest on."
+                           : controls);
+}
+
+std::string learning_section(const Epochs& epochs, const json& evaluation) {
   if (epochs.lines.empty()) return absent("There is no metrics.jsonl: no epoch was finished.");
   LineChart chart = over_epochs(epochs);
   chart.title = "Gradient norms";
   chart.caption =
-      "Mean over an epoch's steps of the norm of the loss's gradient by the weights of each part; "
+      "Mean over an epoch's pairs of the norm of the loss's gradient by the weights of each part; "
       "joint: fusion and head. The scale is logarithmic.";
   chart.y_label = "norm";
   chart.scale = Scale::log;
@@ -317,7 +330,7 @@ std::string learning_section(const Epochs& epochs) {
     return "<div class=\"charts\">" + curves(epochs) + "</div>\n" +
            absent("metrics.jsonl has no gradient norms by stream for this run.");
   return "<div class=\"charts\">" + curves(epochs) + line_chart(chart) + "</div>\n" +
-         "<h3>Which stream is learning?</h3>\n" + paragraph(learning_sentence(epochs));
+         "<h3>Which stream is learning?</h3>\n" + paragraph(learning_sentences(epochs, evaluation));
 }
 
 std::vector<std::string> classes_of(const json& evaluation) {
@@ -442,7 +455,7 @@ void write_run_report(const RunFolder& folder) {
     page.sections.push_back({"controls", "Controls", controls_section(evaluation)});
     page.sections.push_back({"answers", "Answers", answers_section(evaluation)});
   });
-  page.sections.push_back({"learning", "Learning", learning_section(epochs)});
+  page.sections.push_back({"learning", "Learning", learning_section(epochs, evaluation)});
   page.sections.push_back({"pairs", "Pairs to look at", report_pairs(config, folder)});
   page.sections.push_back({"options", "Options", provenance(evaluation, toml)});
   write_file_atomically(folder.report(), to_html(page));

@@ -71,7 +71,7 @@ constexpr double rounding = 64 * 0x1p-24;
 TEST_CASE("occlusion: the map is highest where the answer comes from, and flat elsewhere") {
   SquareReader reader;
   const Inputs inputs{ones(3), ones(1)};
-  const Explanation e = explain(inputs, std::ref(reader));
+  const Explanation e = explain(inputs, std::ref(reader), false);
   CHECK(e.answer == positive);
   CHECK(e.probabilities[positive] == doctest::Approx(1).epsilon(rounding));
   REQUIRE(e.face);
@@ -106,6 +106,7 @@ TEST_CASE("occlusion: the map is highest where the answer comes from, and flat e
   CHECK(most % size < 40);
   CHECK(pixels[0] == 0);
 
+  CHECK(e.without == Without::zero);
   CHECK(e.face->without[positive] == doctest::Approx(0.4).epsilon(rounding));
   CHECK(e.voice->without[positive] == doctest::Approx(0.7).epsilon(rounding));
   // One sample for the answer and for each missing stream, else batches of at most 32.
@@ -118,19 +119,36 @@ TEST_CASE("occlusion: the map is highest where the answer comes from, and flat e
                       [](float v) { return v == 1; }));
 }
 
+TEST_CASE("occlusion: what may lack a stream is asked without it, but not without both") {
+  SquareReader reader;
+  const Explanation e = explain({ones(3), ones(1)}, std::ref(reader), true);
+  CHECK(e.without == Without::absence);
+  // A stream that is absent counts as one of ones to the reader, zeros would not.
+  CHECK(e.face->without[positive] == doctest::Approx(1).epsilon(rounding));
+  CHECK(e.voice->without[positive] == doctest::Approx(1).epsilon(rounding));
+  // The map covers a part all the same.
+  CHECK(strongest(e.face->map).drop == doctest::Approx(0.6).epsilon(rounding));
+
+  const Explanation alone = explain({Tensor(), ones(1)}, std::ref(reader), true);
+  CHECK(alone.without == Without::zero);
+  CHECK(alone.voice->without[positive] == doctest::Approx(0.7).epsilon(rounding));
+}
+
 TEST_CASE("occlusion: a single stream, and sides that patches do not divide") {
   SquareReader reader;
-  const Explanation e = explain({Tensor(), ones(1)}, std::ref(reader));
+  const Explanation e = explain({Tensor(), ones(1)}, std::ref(reader), false);
   CHECK(!e.face);
   REQUIRE(e.voice);
   CHECK(strongest(e.voice->map).row == 4);
 
   for (const std::int64_t side : {16, 50, 64, 128, 224}) {
     CAPTURE(side);
-    const Explanation flat =
-        explain({Tensor::zeros({1, side, side, 3}), Tensor()}, [](const Inputs& inputs) {
+    const Explanation flat = explain(
+        {Tensor::zeros({1, side, side, 3}), Tensor()},
+        [](const Inputs& inputs) {
           return Tensor::full({inputs.face.dim(0), class_count}, 1.0 / class_count);
-        });
+        },
+        false);
     const OcclusionMap& map = flat.face->map;
     CHECK(map.patch == (side + 3) / 6);
     CHECK(map.starts.back() + map.patch == side);
@@ -140,7 +158,7 @@ TEST_CASE("occlusion: a single stream, and sides that patches do not divide") {
 
 TEST_CASE("occlusion: the page and the picture of an explained answer") {
   SquareReader reader;
-  const Explanation e = explain({ones(3), ones(1)}, std::ref(reader));
+  const Explanation e = explain({ones(3), ones(1)}, std::ref(reader), false);
   Asked asked;
   asked.face_name = "<face>.png";
   asked.voice_name = "voice.wav";
