@@ -197,7 +197,8 @@ std::string bars(const ordered_json& results, const char* title, const char* cap
         chart.categories.push_back(name);
         const ordered_json& ends = e.at("uar").at("interval");
         chart.series[0].values.push_back(e.at("uar").at("mean"));
-        chart.series[0].intervals.push_back(Interval{ends[0].get<double>(), ends[1].get<double>()});
+        std::optional<Interval>& interval = chart.series[0].intervals.emplace_back();
+        if (!ends.is_null()) interval = {ends[0].get<double>(), ends[1].get<double>()};
       }
   return bar_chart(chart);
 }

@@ -92,7 +92,7 @@ TEST_CASE("reproduce: a study is interrupted, goes on, and sets the paper's cell
   // Asked something else, it is another study.
   const Ended other = train_mm(study_of(study, {"--plan", "full"}));
   CHECK_MESSAGE(other.status == 2, to_string(other));
-  CHECK(holds(other.err, {"holds a study", "quick"}));
+  CHECK(holds(other.err, {"holds a study", "study.json"}));
 }
 
 TEST_CASE("reproduce: a run that fails is named, with its reason") {
