@@ -61,7 +61,7 @@ TEST_CASE("evaluate: figures, intervals and shuffled controls by default") {
   CHECK(e.at("split_fingerprint") == split_fingerprint(read_pairs(tiny_run() / "pairs.csv")));
 }
 
-TEST_CASE("evaluate: again, the same; with all controls, each stream trained alone") {
+TEST_CASE("evaluate: again, the same, with all controls, each stream trained alone") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
   fs::copy(tiny_run(), run, fs::copy_options::recursive);

@@ -345,7 +345,7 @@ TEST_CASE("infer: a model that may lack a stream is explained as it answers with
   CHECK(!holds(read_text(html), {absent}));
 }
 
-TEST_CASE("infer: a network of one stream is explained by that stream; other endings are refused") {
+TEST_CASE("infer: a network of one stream is explained by that stream, other endings are refused") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
   const Ended trained = train_mm(begin(run, {"--stream", "voice", "--epochs", "1"}));

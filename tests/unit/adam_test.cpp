@@ -191,7 +191,7 @@ TEST_CASE("adam: every row takes bf16 gradients for their numbers, and leaves ro
   }
 }
 
-TEST_CASE("adam: a parameter without a gradient stays; gradients are let go") {
+TEST_CASE("adam: a parameter without a gradient stays, gradients are let go") {
   const Tensor a = tensor({1}, DType::f32), b = tensor({1}, DType::f32);
   Adam adam({{"a", a}, {"b", b, 0.5}}, {});
   a.set_grad(tensor({2}, DType::f32));

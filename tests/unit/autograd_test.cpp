@@ -165,7 +165,7 @@ TEST_CASE("autograd: under NoGradScope no history is kept") {
   CHECK(square(x).requires_grad());
 }
 
-TEST_CASE("autograd: a Function's arguments may be lists and absent ones; its faults are named") {
+TEST_CASE("autograd: a Function's arguments may be lists and absent ones, its faults are named") {
   const Tensor a = leaf({1}), b = Tensor::full({1}, 2, DType::f64), c = leaf({3});
   const Tensor y = apply<SumOfAll>(std::vector<Tensor>{a, b, c}, Tensor());
   CHECK(y.item() == 6);

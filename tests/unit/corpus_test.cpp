@@ -86,7 +86,7 @@ TEST_CASE("faces: FER2013 names are numbers of pictures, not of persons") {
   CHECK(item(corpus, "neutral/PrivateTest_4.jpg").label == neutral);
 }
 
-TEST_CASE("faces: plain class folders; folders beside the classes are persons") {
+TEST_CASE("faces: plain class folders, folders beside the classes are persons") {
   const TemporaryFolder folder;
   touch(folder, {"anna/angry/1.png", "anna/happy/1.png", "ben/neutral/1.bmp", "ben/happy/2.png"});
   const Corpus corpus = read_faces(folder.path());
@@ -126,7 +126,7 @@ TEST_CASE("faces: a CSV names files relative to itself, to class folders, or by 
   CHECK(has(corpus.refused[1].reason, "labels.csv:6: is not there"));
 }
 
-TEST_CASE("faces: tables in a folder without class folders; without a header; named by split") {
+TEST_CASE("faces: tables in a folder without class folders, without a header, named by split") {
   const TemporaryFolder folder;
   touch(folder, {"pictures/Ann_Lee_0001.jpg", "pictures/Bo_Day_0001.jpg", "pictures/Cy_0001.jpg",
                  "pictures/Cy_0002.jpg"});

@@ -188,7 +188,7 @@ TEST_CASE_TEMPLATE("batchnorm layer: estimation gives the statistics of all batc
 }
 
 TEST_CASE(
-    "dropout layer: on in training alone; each call draws another mask, a seed repeats them") {
+    "dropout layer: on in training alone, each call draws another mask, a seed repeats them") {
   const Tensor ones = Tensor::full({1000}, 1);
   const auto kept = [](const Tensor& y) {
     std::vector<bool> mask;

@@ -225,7 +225,7 @@ TEST_CASE("split: names of modes") {
             "there are auto, corpus, speaker, random-word, cross-actress, leaky"));
 }
 
-TEST_CASE("split: faces follow the corpus; dev is a tenth of train's persons") {
+TEST_CASE("split: faces follow the corpus, dev is a tenth of train's persons") {
   Corpus corpus = many_speakers(60, 1);
   corpus.modality = Modality::face;
   for (Item& item : corpus.items) item.split = item.person < "s40" ? "train" : "test";
