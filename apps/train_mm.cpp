@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <span>
 
 #include "apps/cli/config.h"
 #include "apps/cli/program.h"
@@ -115,16 +116,15 @@ Begun begin(const CommandLine& line, const RunFolder& folder) {
 
 /// A run that is there: its own configuration, but for what may change. `asked` is what the command
 /// line calls this.
-template <std::size_t N>
 Begun take_up(const CommandLine& line, const RunFolder& folder, const char* asked,
-              const char* const (&changeable)[N]) {
+              std::span<const char* const> may_change) {
   if (!folder.holds_run())
     fail<UsageError>("{}: holds no run (no config.toml); --out {} starts one", folder.path.string(),
                      folder.path.string());
   for (const auto& [key, value] : line.settings)
-    if (std::find(std::begin(changeable), std::end(changeable), key) == std::end(changeable))
+    if (std::find(may_change.begin(), may_change.end(), key) == may_change.end())
       fail<UsageError>("{}: '{}' was fixed when the run began; what may change is {}", asked, key,
-                       fmt::join(changeable, ", "));
+                       fmt::join(may_change, ", "));
   if (!line.config_file.empty())
     fail<UsageError>("{}: the run has a configuration of its own, --config does not go with it",
                      asked);

@@ -124,8 +124,8 @@ std::string number_text(double value) {
 
 }  // namespace
 
-std::string Option::flag() const {
-  std::string name = std::string("--") + key;
+std::string flag_of(std::string_view key) {
+  std::string name = fmt::format("--{}", key);
   std::replace(name.begin(), name.end(), '_', '-');
   return name;
 }

@@ -63,6 +63,9 @@ struct Config {
   std::string controls = "shuffled";
 };
 
+/// `batch_size` on the command line: `--batch-size`.
+std::string flag_of(std::string_view key);
+
 /// One option of the table.
 struct Option {
   using Field = std::variant<std::string Config::*, std::int64_t Config::*, double Config::*,
@@ -74,7 +77,7 @@ struct Option {
   std::vector<std::string> choices;  ///< the allowed words, when there are few
   double least = -1e300, most = 1e300;
 
-  std::string flag() const;
+  std::string flag() const { return flag_of(key); }
 };
 const std::vector<Option>& options();
 

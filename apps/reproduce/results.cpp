@@ -59,21 +59,21 @@ std::string group_of(bool speakers, const Pair& pair) {
   return speakers ? pair.speaker : pair.person;
 }
 
-struct People {
-  std::optional<Interval> interval;
-  std::size_t count = 0;
-};
-
-People interval_of(const Finished& e, Figure figure) {
+/// The answers of each run, by the people whom an interval resamples.
+std::vector<Groups> groups_of_runs(const Finished& e) {
   const bool speakers = hears_voices(e);
   std::vector<Groups> runs;
-  std::set<std::string> names;
-  for (const FinishedRun& run : e.runs) {
+  for (const FinishedRun& run : e.runs)
     runs.push_back(
         groups_of(run.answers, [&](const Pair& pair) { return group_of(speakers, pair); }));
-    for (const auto& [name, metrics] : runs.back()) names.insert(name);
-  }
-  return {bootstrap_interval(runs, figure), names.size()};
+  return runs;
+}
+
+std::size_t count_people(const Finished& e) {
+  std::set<std::string> names;
+  for (const Groups& run : groups_of_runs(e))
+    for (const auto& [name, metrics] : run) names.insert(name);
+  return names.size();
 }
 
 ordered_json interval_json(const std::optional<Interval>& interval) {
@@ -87,16 +87,15 @@ ordered_json spread_json(const Finished& e, Figure figure) {
   return {{"seeds", values},
           {"mean", spread.mean},
           {"sd", spread.deviation},
-          {"interval", interval_json(interval_of(e, figure).interval)}};
+          {"interval", interval_json(bootstrap_interval(groups_of_runs(e), figure))}};
 }
 
 /// The mean over the seeds of a figure that each evaluation has, or null.
 ordered_json mean_of(const Finished& e, const nlohmann::json::json_pointer& where) {
   std::vector<double> values;
   for (const FinishedRun& run : e.runs) {
-    const nlohmann::json evaluation = run.evaluation;
-    if (!evaluation.contains(where)) return nullptr;
-    values.push_back(evaluation.at(where));
+    if (!run.evaluation.contains(where)) return nullptr;
+    values.push_back(run.evaluation.at(where));
   }
   return spread_of(values).mean;
 }
@@ -110,7 +109,7 @@ ordered_json experiment_json(const Finished& e) {
   const auto& first = e.runs.front().evaluation;
   json["stream"] = first.at("stream");
   json["intervals_over"] = hears_voices(e) ? "speakers" : "persons";
-  json["people"] = interval_of(e, &Metrics::uar).count;
+  json["people"] = count_people(e);
   json["accuracy"] = spread_json(e, &Metrics::accuracy);
   json["uar"] = spread_json(e, &Metrics::uar);
   json["macro_f1"] = spread_json(e, &Metrics::macro_f1);
@@ -162,15 +161,14 @@ ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* 
     json["verdict"] = verdict;
     json["reason"] = reason;
   };
-  People people;
+  ordered_json interval;
   if (ours) {
-    const Figure figure = figure_of(cell.figure);
-    const ordered_json spread = spread_json(*ours, figure);
-    people = interval_of(*ours, figure);
+    const ordered_json spread = spread_json(*ours, figure_of(cell.figure));
+    interval = spread.at("interval");
     json["experiment"] = cell.experiment;
     json["ours"] = spread.at("mean");
     json["sd"] = spread.at("sd");
-    json["interval"] = spread.at("interval");
+    json["interval"] = interval;
     json["n"] = ours->runs.front().evaluation.at("n");
   }
   if (cell.n > 0 && !is_share_of(cell.printed, cell.n)) {
@@ -180,13 +178,13 @@ ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* 
     judge("not comparable", cell.incomparable);
   } else if (!ours) {
     judge("not comparable", "this study has no such corpus");
-  } else if (!people.interval) {
+  } else if (interval.is_null()) {
     judge("not comparable", "too few people for an interval of ours");
   } else {
     const double paper = cell.printed.percent / 100;
-    const bool within = people.interval->low <= paper && paper <= people.interval->high;
+    const bool within = interval[0] <= paper && paper <= interval[1];
     const std::string where = fmt::format("the paper's figure lies {} our 95 % interval over {} {}",
-                                          within ? "inside" : "outside", people.count,
+                                          within ? "inside" : "outside", count_people(*ours),
                                           hears_voices(*ours) ? "speakers" : "persons");
     const std::vector<std::string> apart = differences(plan, cell, *ours);
     if (apart.empty())

@@ -49,8 +49,7 @@ std::vector<std::string> command_of(const Plan& plan, const Run& run) {
   Settings settings = run.experiment->settings;
   settings["seed"] = std::to_string(run.seed);
   for (const auto& [key, value] : settings) {
-    std::string flag = "--" + key;
-    std::replace(flag.begin(), flag.end(), '_', '-');
+    const std::string flag = flag_of(key);
     if (value == "true") {
       words.push_back(flag);
     } else if (value == "false") {

@@ -131,8 +131,8 @@ Table streams(const ordered_json& results) {
 Table cells(const ordered_json& results) {
   Table table{"The paper's cells",
               "within or differs: whether the paper's figure lies in our 95 % interval; not "
-              "comparable: it answers another question; cannot be: no count of the paper's test "
-              "faces gives it.",
+              "comparable: other corpora or networks, or another question; cannot be: no count of "
+              "the paper's test faces gives it.",
               {"where", "what", "paper", "ours", "interval", "N", "verdict", "reason"},
               {}};
   for (const ordered_json& c : results.at("cells")) {
@@ -187,7 +187,7 @@ std::string html(const Table& table) {
          html_table(table.title, table.header, rows);
 }
 
-/// UAR of the experiments whose names begin so.
+/// UAR of the experiments with these names, as far as the study has them.
 std::string bars(const ordered_json& results, const char* title, const char* caption,
                  const std::vector<std::string>& names) {
   BarChart chart{title, caption, {}, {{"UAR", {}, {}}}};

@@ -19,7 +19,7 @@ ordered_json control_json(const Answers& answers) {
   return json;
 }
 
-/// "0.7451 [0.6100, 0.8200]"
+/// "0.7451 [0.610, 0.820]"
 std::string with_interval(const ordered_json& of, const char* key) {
   std::string text = fmt::format("{:.4f}", of.at(key).get<double>());
   if (of.contains("intervals"))

@@ -11,6 +11,7 @@
 #include "apps/report/chart.h"
 #include "apps/report/html.h"
 #include "apps/report/page.h"
+#include "apps/train/dev_score.h"
 #include "apps/train/report_pairs.h"
 #include "engine/atomic_file.h"
 #include "kernels/base/error.h"
@@ -223,16 +224,17 @@ struct Epochs {
     for (const json& line : lines) values.push_back(number(line, key));
     return values;
   }
-  /// Whose model was kept: highest UAR on dev, ties to the lower loss.
+  /// Whose model was kept.
   std::optional<double> best() const {
-    const json* best = nullptr;
-    const auto better = [](const json& a, const json& b) {
-      const double ua = number(a, "dev_uar"), ub = number(b, "dev_uar");
-      return ua > ub || (ua == ub && number(a, "dev_loss") < number(b, "dev_loss"));
-    };
-    for (const json& line : lines)
-      if (!std::isnan(number(line, "dev_uar")) && (!best || better(line, *best))) best = &line;
-    return best ? std::optional(number(*best, "epoch")) : std::nullopt;
+    std::optional<double> epoch;
+    DevScore best;
+    for (const json& line : lines) {
+      const DevScore score{number(line, "dev_uar"), number(line, "dev_loss")};
+      if (!score.better_than(best)) continue;
+      best = score;
+      epoch = number(line, "epoch");
+    }
+    return epoch;
   }
 };
 

@@ -108,8 +108,8 @@ void Trainer::resume() {
     if (state_.seen > 0 || j.contains("part_norm_sums"))
       state_.part_norm_sums = j.at("part_norm_sums");
     state_.right = j.at("right");
-    state_.best_uar = j.at("best_uar");
-    state_.best_loss = j.at("best_loss");
+    state_.best.uar = j.at("best_uar");
+    state_.best.loss = j.at("best_loss");
     state_.best_epoch = j.at("best_epoch");
     state_.metrics = j.at("metrics").get<std::vector<std::string>>();
     model_->random().masks_drawn = j.at("masks_drawn");
@@ -137,8 +137,8 @@ void Trainer::save_checkpoint() {
                   {"part_norm_sums", state_.part_norm_sums},
                   {"seen", state_.seen},
                   {"right", state_.right},
-                  {"best_uar", state_.best_uar},
-                  {"best_loss", state_.best_loss},
+                  {"best_uar", state_.best.uar},
+                  {"best_loss", state_.best.loss},
                   {"best_epoch", state_.best_epoch},
                   {"metrics", state_.metrics},
                   {"masks_drawn", model_->random().masks_drawn},
@@ -357,11 +357,10 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   if (timed) j["device_ms_per_step"] = device_time.mean();
   state_.metrics.push_back(j.dump());
 
-  const bool better =
-      dev.uar() > state_.best_uar || (dev.uar() == state_.best_uar && dev_loss < state_.best_loss);
+  const DevScore score{dev.uar(), dev_loss};
+  const bool better = score.better_than(state_.best);
   if (better) {
-    state_.best_uar = dev.uar();
-    state_.best_loss = dev_loss;
+    state_.best = score;
     state_.best_epoch = state_.epoch;
     model_->save(folder_.model());
   }

@@ -9,6 +9,7 @@
 #include "apps/report/events.h"
 #include "apps/report/progress.h"
 #include "apps/train/batches.h"
+#include "apps/train/dev_score.h"
 #include "apps/train/evaluate.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/train_step.h"
@@ -38,7 +39,7 @@ class Trainer {
     double loss_sum = 0, penalty_sum = 0, norm_sum = 0;
     std::array<double, network_parts.size()> part_norm_sums{};
     std::int64_t seen = 0, right = 0;
-    double best_uar = -1, best_loss = 0;
+    DevScore best;
     std::int64_t best_epoch = 0;
     std::vector<std::string> metrics;  ///< lines of metrics.jsonl
   };

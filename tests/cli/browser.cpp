@@ -20,6 +20,13 @@ Ended browse(const std::filesystem::path& page, const Words& more) {
       .wait();
 }
 
+std::string document_of(const std::filesystem::path& page) {
+  const Ended ended = browse(page);
+  REQUIRE_MESSAGE(ended.status == 0, ended.err);
+  CHECK_MESSAGE(count(ended.err, "CONSOLE") == 0, ended.err);
+  return ended.out;
+}
+
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t n = 0;
   for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;

@@ -14,6 +14,9 @@ inline constexpr const char* no_browser =
 /// complained of.
 Ended browse(const std::filesystem::path& page, const Words& more = {});
 
+/// The same document, of a page that the browser has nothing to complain of.
+std::string document_of(const std::filesystem::path& page);
+
 std::size_t count(const std::string& text, const std::string& part);
 
 /// `data-value` by `data-metric`.
