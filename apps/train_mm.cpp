@@ -231,11 +231,15 @@ void add_reproduce(CLI::App& app, CommandLine& line) {
   app.add_option("--faces", line.study.faces, "folder of faces");
   app.add_option("--voices", line.study_voices,
                  "folder of voices: TESS, a corpus of many speakers, or each once");
-  app.add_option("--seeds", line.study.seeds, "runs of each experiment")
+  app.add_option("--seeds", line.study.seeds, "runs of each experiment, or sets of folds")
       ->check(CLI::Range(1, 1000));
   app.add_option("--first-seed", line.study.first_seed,
                  "seed of the first of them: others than those that a recipe was chosen by")
       ->check(CLI::Range(0, 1000000));
+  app.add_option("--folds", line.study.folds,
+                 "parts of a cross-validation over speakers, all of them for each seed (0: none)")
+      ->check(CLI::Range(0, 1000));
+  app.add_option("--only", line.study.only, "these experiments alone");
   app.add_option("--epochs", line.study.epochs, "epochs of each run (0: the plan's)")
       ->check(CLI::Range(0, 1000000));
   app.add_option("--jobs", line.study.jobs, "runs at a time (0: the plan's)")

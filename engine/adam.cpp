@@ -36,7 +36,8 @@ void Adam::update(const AdamParams& params) {
     const AdamParameter& p = parameters_[i];
     if (!p.trained().grad()) continue;
     grads.push_back(p.trained().grad());
-    slots.push_back({p.weight, grads.back(), m_[i], v_[i], p.l2_gradient, p.rounded.view()});
+    slots.push_back(
+        {p.weight, grads.back(), m_[i], v_[i], p.l2_gradient, p.group, p.rounded.view()});
   }
   if (slots.empty()) return;
   const Tensor& first = parameters_[0].weight;

@@ -18,6 +18,8 @@ struct AdamParameter {
   Tensor weight;
   /// What the penalty adds to the gradient per unit of weight (2λ for λ·Σw²).
   double l2_gradient = 0;
+  /// Which of the rates in the device's memory it goes by.
+  std::uint32_t group = 0;
   /// bf16: the weight rounded, which has the gradient and is written along. Undefined where the
   /// weight itself has the gradient.
   Tensor rounded = {};
@@ -31,9 +33,9 @@ class Adam {
 
   /// One update of every parameter that has a gradient; the gradients are then let go.
   void step();
-  /// The same by what lies in the device's memory when the kernels run: the rates, which `step`
-  /// takes from `next_rates`, and Σ grad², one f64 element; where that is not finite nothing is
-  /// changed. It does not count: the caller does, by `set_steps`.
+  /// The same by what lies in the device's memory when the kernels run: the rates, one for each
+  /// group of parameters, which `step` takes from `next_rates`, and Σ grad², one f64 element; where
+  /// that is not finite nothing is changed. It does not count: the caller does, by `set_steps`.
   void step(const AdamRates* rates, const Tensor& grad_square);
   /// Of the update after `steps()`.
   AdamRates next_rates() const;

@@ -176,6 +176,13 @@ const std::vector<Option>& options() {
        "change repeated training voices (time, gain, noise)",
        {}},
       {"data",
+       "voice_speed",
+       &C::voice_speed,
+       "how much faster or slower repeated training voices may be, 0.1: a tenth",
+       {},
+       0,
+       1},
+      {"data",
        "voice_masks",
        &C::voice_masks,
        "bands of frequency, and as many of time, hidden in each training spectrogram",
@@ -275,6 +282,13 @@ const std::vector<Option>& options() {
        {},
        0,
        1},
+      {"training",
+       "stream_balance",
+       &C::stream_balance,
+       "how strongly the stream that is ahead is held back (0: not; needs modality dropout)",
+       {},
+       0,
+       100},
       {"training",
        "bn_reestimate",
        &C::bn_reestimate,
@@ -458,6 +472,9 @@ void check(const Config& config) {
                      config.sample_rate);
   if (config.fmin >= config.fmax)
     fail<UsageError>("--fmin: {} Hz is not below --fmax {} Hz", config.fmin, config.fmax);
+  if (config.stream_balance > 0 && config.modality_dropout == 0)
+    fail<UsageError>(
+        "--stream-balance: needs --modality-dropout, whose pairs of one stream say which is ahead");
   if (config.modality_dropout > 0 && config.stream != "both")
     fail<UsageError>("--modality-dropout: with --stream {} there is no other that could be absent",
                      config.stream);

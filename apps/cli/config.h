@@ -22,6 +22,7 @@ struct Config {
   std::string pairing = "fixed";
   bool strict_identity = false;
   bool augment_faces = true, augment_voices = true;
+  double voice_speed = 0;
   std::int64_t voice_masks = 0;
   std::int64_t workers = 2, cache_mb = 2048;
 
@@ -49,7 +50,7 @@ struct Config {
   std::string l2_form = "full";
   std::string class_weights = "none";
   double label_smoothing = 0;
-  double modality_dropout = 0;
+  double modality_dropout = 0, stream_balance = 0;
   bool bn_reestimate = true;
   std::int64_t bn_reestimate_batches = 50;
   std::int64_t patience = 0;

@@ -71,6 +71,14 @@ ordered_json intervals_json(const Answers& answers) {
   return json;
 }
 
+ordered_json unique_json(const Answers& answers) {
+  return {
+      {"unique_clips", count_different(answers, [](const Pair& p) { return p.voice.string(); })},
+      {"unique_speakers", count_different(answers, speaker_of)},
+      {"unique_faces", count_different(answers, [](const Pair& p) { return p.face.string(); })},
+      {"unique_persons", count_different(answers, person_of)}};
+}
+
 ordered_json evaluation_json(const Answers& answers) {
   const Metrics metrics = metrics_of(answers);
   ordered_json json = figures_json(metrics);
@@ -82,10 +90,7 @@ ordered_json evaluation_json(const Answers& answers) {
                                          {"f1", metrics.f1(c)}};
   json["calibration"] = calibration_json(answers);
   json["intervals"] = intervals_json(answers);
-  json["unique_clips"] = count_different(answers, [](const Pair& p) { return p.voice.string(); });
-  json["unique_speakers"] = count_different(answers, speaker_of);
-  json["unique_faces"] = count_different(answers, [](const Pair& p) { return p.face.string(); });
-  json["unique_persons"] = count_different(answers, person_of);
+  json.update(unique_json(answers));
   return json;
 }
 

@@ -14,8 +14,10 @@ nlohmann::ordered_json figures_json(const Metrics& metrics);
 /// of groups; null for fewer than two. A key is missing where no answer has such a name.
 nlohmann::ordered_json intervals_json(const Answers& answers);
 
-/// All of them, with figures of each class, the loss, the calibration, and how many different
-/// files and people were asked about.
+/// How many different files and people were asked about.
+nlohmann::ordered_json unique_json(const Answers& answers);
+
+/// All of them, with figures of each class, the loss and the calibration.
 nlohmann::ordered_json evaluation_json(const Answers& answers);
 
 }  // namespace duet

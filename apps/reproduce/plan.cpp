@@ -60,7 +60,26 @@ const Settings own_recipe = {{"class_weights", "balanced"}, {"lr", "0.001"},
                              {"lr_schedule", "cosine"},     {"pairing", "per-epoch"},
                              {"voice_masks", "2"},          {"modality_dropout", "0.5"}};
 
-constexpr double both_streams = 1, one_stream = 0.3;
+constexpr double both_streams = 1, one_stream = 0.4;
+
+/// Leaves those of the names.
+void select(std::vector<Experiment>& experiments, const std::vector<std::string>& names) {
+  const auto is_there = [&](const std::string& name) {
+    return std::any_of(experiments.begin(), experiments.end(),
+                       [&](const Experiment& e) { return e.name == name; });
+  };
+  for (const std::string& name : names)
+    if (!is_there(name)) {
+      std::vector<std::string> known;
+      for (const Experiment& experiment : experiments) known.push_back(experiment.name);
+      fail<UsageError>("--only: there is no experiment '{}'; with these voices there are {}", name,
+                       fmt::join(known, ", "));
+    }
+  if (!names.empty())
+    std::erase_if(experiments, [&](const Experiment& e) {
+      return std::find(names.begin(), names.end(), e.name) == names.end();
+    });
+}
 
 }  // namespace
 
@@ -92,6 +111,9 @@ Plan make_plan(const StudyOptions& options) {
       options.threads > 0 ? options.threads : std::max<std::int64_t>(1, cores / plan.jobs);
   plan.summary = fmt::format("{}, {} epochs, seeds {}", scale->network, plan.epochs,
                              fmt::join(plan.seeds, ", "));
+  if (options.folds == 1) fail<UsageError>("--folds: cross-validation needs at least 2 parts");
+  if (options.folds > 0)
+    plan.summary += fmt::format(", each with {} folds over the speakers", options.folds);
 
   const Settings base = scale->settings + Settings{{"faces", options.faces},
                                                    {"epochs", std::to_string(plan.epochs)},
@@ -101,8 +123,14 @@ Plan make_plan(const StudyOptions& options) {
                        const Settings& recipe, const Settings& more = {}) {
     Experiment experiment{name, title, base + recipe + more};
     if (!voices.empty()) experiment.settings["voices"] = voices;
-    if (more.contains("stream")) experiment.settings["modality_dropout"] = "0";
+    if (more.contains("stream"))
+      experiment.settings["modality_dropout"] = experiment.settings["stream_balance"] = "0";
     experiment.cost = more.contains("stream") ? one_stream : both_streams;
+    // One actress against the other is two folds and no more.
+    experiment.folds =
+        options.folds > 0 && more.contains("split") && more.at("split") == "cross-actress"
+            ? 2
+            : options.folds;
     plan.experiments.push_back(std::move(experiment));
   };
   const Settings face = {{"stream", "face"}}, voice = {{"stream", "voice"}};
@@ -122,16 +150,18 @@ Plan make_plan(const StudyOptions& options) {
     add("own", "fused, many speakers, our training", many, own_recipe);
     add("own-face", "faces alone, our training", many, own_recipe, face);
     add("own-voice", "voices of many speakers alone, our training", many, own_recipe, voice);
-    const auto without = [&](const char* name, const char* title, const Settings& changed) {
-      add(name, title, many, own_recipe, changed);
+    const auto vary = [&](const char* name, const char* title, const Settings& change) {
+      add(name, title, many, own_recipe, change);
     };
-    without("own-no-masks", "our training without masks", {{"voice_masks", "0"}});
-    without("own-no-absence", "our training without modality dropout", {{"modality_dropout", "0"}});
-    without("own-fixed", "our training on pairs made once", {{"pairing", "fixed"}});
-    without("own-constant", "our training with the learning rate left as it is",
-            {{"lr_schedule", "constant"}});
-    without("own-unweighted", "our training without class weights", {{"class_weights", "none"}});
-    without("own-no-bn", "our training without batch normalisation", {{"batch_norm", "false"}});
+    vary("own-no-masks", "our training without masks", {{"voice_masks", "0"}});
+    vary("own-no-absence", "our training without modality dropout", {{"modality_dropout", "0"}});
+    vary("own-fixed", "our training on pairs made once", {{"pairing", "fixed"}});
+    vary("own-constant", "our training with the learning rate left as it is",
+         {{"lr_schedule", "constant"}});
+    vary("own-speed", "our training with voices faster and slower", {{"voice_speed", "0.2"}});
+    vary("own-balance", "our training, the stream ahead held back", {{"stream_balance", "1"}});
+    vary("own-unweighted", "our training without class weights", {{"class_weights", "none"}});
+    vary("own-no-bn", "our training without batch normalisation", {{"batch_norm", "false"}});
     add("leaky", "fused, split by clip: test speakers are known", many, own_recipe, split("leaky"));
     add("leaky-voice", "voices alone, split by clip: test speakers are known", many, own_recipe,
         voice + split("leaky"));
@@ -148,12 +178,14 @@ Plan make_plan(const StudyOptions& options) {
     add("tess-cross-voice", "TESS alone, test actress unheard, our training", tess, own_recipe,
         voice + split("cross-actress"));
   }
+  select(plan.experiments, options.only);
   return plan;
 }
 
 std::filesystem::path run_path(const std::filesystem::path& study, const Experiment& experiment,
-                               std::int64_t seed) {
-  return study / "runs" / fmt::format("{}-{}", experiment.name, seed);
+                               std::int64_t seed, std::int64_t fold) {
+  const std::string name = fmt::format("{}-{}", experiment.name, seed);
+  return study / "runs" / (experiment.folds > 0 ? fmt::format("{}-fold{}", name, fold) : name);
 }
 
 }  // namespace duet

@@ -1,6 +1,7 @@
 #pragma once
 /// What `train_mm reproduce` runs: the paper's experiments, and those that say how to read them.
 
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/cli/config.h"
@@ -18,6 +19,10 @@ struct StudyOptions {
   bool on_cpu = true;
   /// How many, and the first of them.
   std::int64_t seeds = 3, first_seed = 1;
+  /// Each seed's runs: one for each part of a cross-validation over speakers, or a single one (0).
+  std::int64_t folds = 0;
+  /// The experiments to run, by name; empty: all.
+  std::vector<std::string> only;
   /// 0: as many as the plan has.
   std::int64_t epochs = 0;
   /// Runs at a time and cores of each; 0: what the plan and the machine suggest.
@@ -25,13 +30,17 @@ struct StudyOptions {
   std::string device = "auto";
 };
 
-/// A training with a recipe, done once for each seed.
+/// A training with a recipe, done for each seed: once, or for each of its folds.
 struct Experiment {
   std::string name;   ///< of its folders
   std::string title;  ///< for people
   Settings settings;
   /// The relative time that a run takes.
   double cost = 1;
+  std::int64_t folds = 0;
+
+  /// At least one.
+  std::int64_t runs_of_seed() const { return std::max<std::int64_t>(1, folds); }
 };
 
 /// Runs of some epochs as the plan has them: sizes, epochs, and how many at a time.
@@ -47,13 +56,13 @@ struct Plan {
   std::vector<Experiment> experiments;
 };
 
-/// UsageError for an unknown plan, and for no corpus to run it on.
+/// UsageError for an unknown plan or experiment, and for no corpus to run it on.
 Plan make_plan(const StudyOptions& options);
 
 std::vector<std::string> plan_names();
 
-/// Where a run of an experiment is.
+/// Where a run of an experiment is: that of a fold, where it has some.
 std::filesystem::path run_path(const std::filesystem::path& study, const Experiment& experiment,
-                               std::int64_t seed);
+                               std::int64_t seed, std::int64_t fold = 0);
 
 }  // namespace duet

@@ -20,6 +20,7 @@ ordered_json asked(const StudyOptions& options, const Plan& plan) {
       {"version", DUET_VERSION}, {"plan", options.plan},  {"faces", options.faces},
       {"many", options.many},    {"tess", options.tess},  {"many_name", options.many_name},
       {"seeds", plan.seeds},     {"epochs", plan.epochs}, {"device", options.device}};
+  if (options.folds > 0) json["folds"] = options.folds;
   for (const Experiment& experiment : plan.experiments)
     json["experiments"][experiment.name] = experiment.settings;
   return json;

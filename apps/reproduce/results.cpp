@@ -3,6 +3,7 @@
 #include <cmath>
 #include <set>
 
+#include "apps/report/evaluation.h"
 #include "apps/report/predictions.h"
 #include "apps/report/resampling.h"
 #include "apps/reproduce/paper.h"
@@ -15,15 +16,25 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-struct FinishedRun {
+/// What a seed's runs, one or one for each fold, answered together.
+struct SeedRuns {
   std::int64_t seed;
-  ordered_json evaluation;
+  std::vector<ordered_json> evaluations;
   Answers answers;
+
+  std::vector<std::string> fingerprints() const {
+    std::vector<std::string> all;
+    for (const ordered_json& evaluation : evaluations) all.push_back(evaluation.at("fingerprint"));
+    return all;
+  }
 };
 
 struct Finished {
   const Experiment* experiment;
-  std::vector<FinishedRun> runs;
+  std::vector<SeedRuns> seeds;
+
+  std::string stream() const { return seeds.front().evaluations.front().at("stream"); }
+  bool hears_voices() const { return stream() != "face"; }
 };
 
 struct Spread {
@@ -43,36 +54,39 @@ Spread spread_of(const std::vector<double>& values) {
 Finished read(const Plan& plan, const Experiment& experiment, const fs::path& study) {
   Finished finished{&experiment, {}};
   for (const std::int64_t seed : plan.seeds) {
-    const RunFolder folder{run_path(study, experiment, seed)};
-    if (!exists(folder.evaluation()))
-      fail<DataError>("{}: not there yet; the same command goes on", folder.evaluation().string());
-    finished.runs.push_back({seed, ordered_json::parse(read_file(folder.evaluation())),
-                             read_predictions(folder.predictions())});
+    SeedRuns& runs = finished.seeds.emplace_back(SeedRuns{seed, {}, {}});
+    for (std::int64_t fold = 0; fold < experiment.runs_of_seed(); ++fold) {
+      const RunFolder folder{run_path(study, experiment, seed, fold)};
+      if (!exists(folder.evaluation()))
+        fail<DataError>("{}: not there yet; the same command goes on",
+                        folder.evaluation().string());
+      runs.evaluations.push_back(ordered_json::parse(read_file(folder.evaluation())));
+      for (Answer& answer : read_predictions(folder.predictions()))
+        runs.answers.push_back(std::move(answer));
+    }
   }
   return finished;
 }
-
-bool hears_voices(const Finished& e) { return e.runs.front().evaluation.at("stream") != "face"; }
 
 /// Whose answers are resampled together.
 std::string group_of(bool speakers, const Pair& pair) {
   return speakers ? pair.speaker : pair.person;
 }
 
-/// The answers of each run, by the people whom an interval resamples.
-std::vector<Groups> groups_of_runs(const Finished& e) {
-  const bool speakers = hears_voices(e);
-  std::vector<Groups> runs;
-  for (const FinishedRun& run : e.runs)
-    runs.push_back(
-        groups_of(run.answers, [&](const Pair& pair) { return group_of(speakers, pair); }));
-  return runs;
+/// The answers of each seed, by the people whom an interval resamples.
+std::vector<Groups> groups_of_seeds(const Finished& e) {
+  const bool speakers = e.hears_voices();
+  std::vector<Groups> seeds;
+  for (const SeedRuns& runs : e.seeds)
+    seeds.push_back(
+        groups_of(runs.answers, [&](const Pair& pair) { return group_of(speakers, pair); }));
+  return seeds;
 }
 
 std::size_t count_people(const Finished& e) {
   std::set<std::string> names;
-  for (const Groups& run : groups_of_runs(e))
-    for (const auto& [name, metrics] : run) names.insert(name);
+  for (const Groups& seed : groups_of_seeds(e))
+    for (const auto& [name, metrics] : seed) names.insert(name);
   return names.size();
 }
 
@@ -82,21 +96,22 @@ ordered_json interval_json(const std::optional<Interval>& interval) {
 
 ordered_json spread_json(const Finished& e, Figure figure) {
   std::vector<double> values;
-  for (const FinishedRun& run : e.runs) values.push_back((metrics_of(run.answers).*figure)());
+  for (const SeedRuns& runs : e.seeds) values.push_back((metrics_of(runs.answers).*figure)());
   const Spread spread = spread_of(values);
   return {{"seeds", values},
           {"mean", spread.mean},
           {"sd", spread.deviation},
-          {"interval", interval_json(bootstrap_interval(groups_of_runs(e), figure))}};
+          {"interval", interval_json(bootstrap_interval(groups_of_seeds(e), figure))}};
 }
 
-/// The mean over the seeds of a figure that each evaluation has, or null.
+/// The mean over all runs of a figure that each evaluation has, or null.
 ordered_json mean_of(const Finished& e, const nlohmann::json::json_pointer& where) {
   std::vector<double> values;
-  for (const FinishedRun& run : e.runs) {
-    if (!run.evaluation.contains(where)) return nullptr;
-    values.push_back(run.evaluation.at(where));
-  }
+  for (const SeedRuns& runs : e.seeds)
+    for (const ordered_json& evaluation : runs.evaluations) {
+      if (!evaluation.contains(where)) return nullptr;
+      values.push_back(evaluation.at(where));
+    }
   return spread_of(values).mean;
 }
 
@@ -106,9 +121,9 @@ ordered_json experiment_json(const Finished& e) {
   json["title"] = e.experiment->title;
   for (const auto& [key, value] : e.experiment->settings)
     if (key != "faces" && key != "voices") json["settings"][key] = value;
-  const auto& first = e.runs.front().evaluation;
-  json["stream"] = first.at("stream");
-  json["intervals_over"] = hears_voices(e) ? "speakers" : "persons";
+  json["stream"] = e.stream();
+  if (e.experiment->folds > 0) json["folds"] = e.experiment->folds;
+  json["intervals_over"] = e.hears_voices() ? "speakers" : "persons";
   json["people"] = count_people(e);
   json["accuracy"] = spread_json(e, &Metrics::accuracy);
   json["uar"] = spread_json(e, &Metrics::uar);
@@ -120,12 +135,12 @@ ordered_json experiment_json(const Finished& e) {
   json["voice_missing"] = mean_of(e, Pointer("/missing/voice/uar"));
   json["ece"] = mean_of(e, Pointer("/calibration/ece"));
   json["runs"] = ordered_json::array();
-  for (const FinishedRun& run : e.runs) {
+  for (const SeedRuns& runs : e.seeds) {
     ordered_json r;
-    r["seed"] = run.seed;
-    for (const char* key : {"n", "accuracy", "uar", "macro_f1", "confusion", "unique_clips",
-                            "unique_speakers", "unique_faces", "unique_persons", "fingerprint"})
-      r[key] = run.evaluation.at(key);
+    r["seed"] = runs.seed;
+    r.update(figures_json(metrics_of(runs.answers)));
+    r.update(unique_json(runs.answers));
+    r["fingerprints"] = runs.fingerprints();
     json["runs"].push_back(std::move(r));
   }
   return json;
@@ -142,10 +157,10 @@ Figure figure_of(const std::string& name) {
 std::vector<std::string> differences(const Plan& plan, const PaperCell& cell,
                                      const Finished& ours) {
   std::vector<std::string> found;
-  const auto n = ours.runs.front().evaluation.at("n").get<std::int64_t>();
-  if (ours.runs.front().evaluation.at("stream") != "voice" && n != paper_test)
+  const auto faces = unique_json(ours.seeds.front().answers).at("unique_faces").get<std::int64_t>();
+  if (ours.stream() != "voice" && faces != paper_test)
     found.push_back(
-        fmt::format("{} other test faces in the place of the paper's {}", n, paper_test));
+        fmt::format("{} other test faces in the place of the paper's {}", faces, paper_test));
   if (cell.voices == "CREMA-D" && plan.many_name != cell.voices)
     found.push_back(fmt::format("{} in the place of CREMA-D", plan.many_name));
   if (!plan.as_in_paper) found.emplace_back("another size of the network, or fewer epochs");
@@ -169,7 +184,7 @@ ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* 
     json["ours"] = spread.at("mean");
     json["sd"] = spread.at("sd");
     json["interval"] = interval;
-    json["n"] = ours->runs.front().evaluation.at("n");
+    json["n"] = ours->seeds.front().answers.size();
   }
   if (cell.n > 0 && !is_share_of(cell.printed, cell.n)) {
     judge("cannot be", fmt::format("no count of {} test faces gives {}", cell.n,
@@ -185,7 +200,7 @@ ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* 
     const bool within = interval[0] <= paper && paper <= interval[1];
     const std::string where = fmt::format("the paper's figure lies {} our 95 % interval over {} {}",
                                           within ? "inside" : "outside", count_people(*ours),
-                                          hears_voices(*ours) ? "speakers" : "persons");
+                                          ours->hears_voices() ? "speakers" : "persons");
     const std::vector<std::string> apart = differences(plan, cell, *ours);
     if (apart.empty())
       judge(within ? "within" : "differs", where);
@@ -211,6 +226,8 @@ constexpr Comparison comparisons[] = {
     {"what masks in spectrograms bring", "own", "own-no-masks"},
     {"what modality dropout brings", "own", "own-no-absence"},
     {"what pairing anew in each epoch brings", "own", "own-fixed"},
+    {"what faster and slower voices bring", "own-speed", "own"},
+    {"what holding back the stream ahead brings", "own-balance", "own"},
     {"what a falling learning rate brings", "own", "own-constant"},
     {"what class weights bring", "own", "own-unweighted"},
     {"what batch normalisation brings", "own", "own-no-bn"},
@@ -225,11 +242,10 @@ constexpr Comparison comparisons[] = {
 
 PairedTest test_of(const Finished& first, const Finished& second) {
   std::vector<PairedGroups> runs;
-  const bool speakers = hears_voices(first);
-  for (std::size_t r = 0; r < first.runs.size(); ++r) {
-    const FinishedRun &a = first.runs[r], &b = second.runs[r];
-    bool same = a.evaluation.at("fingerprint") == b.evaluation.at("fingerprint") &&
-                a.answers.size() == b.answers.size();
+  const bool speakers = first.hears_voices();
+  for (std::size_t r = 0; r < first.seeds.size(); ++r) {
+    const SeedRuns &a = first.seeds[r], &b = second.seeds[r];
+    bool same = a.fingerprints() == b.fingerprints() && a.answers.size() == b.answers.size();
     PairedGroups& groups = runs.emplace_back();
     for (std::size_t i = 0; same && i < a.answers.size(); ++i) {
       const Pair &one = a.answers[i].pair, &other = b.answers[i].pair;
@@ -250,9 +266,9 @@ PairedTest test_of(const Finished& first, const Finished& second) {
 
 ordered_json comparison_json(const Comparison& c, const Finished& first, const Finished& second) {
   std::vector<double> differences;
-  for (std::size_t r = 0; r < first.runs.size(); ++r)
-    differences.push_back(metrics_of(first.runs[r].answers).uar() -
-                          metrics_of(second.runs[r].answers).uar());
+  for (std::size_t r = 0; r < first.seeds.size(); ++r)
+    differences.push_back(metrics_of(first.seeds[r].answers).uar() -
+                          metrics_of(second.seeds[r].answers).uar());
   const Spread spread = spread_of(differences);
   ordered_json json = {{"question", c.question},    {"first", c.first},
                        {"second", c.second},        {"seeds", differences},

@@ -27,7 +27,7 @@ constexpr std::chrono::seconds between_lines{60};
 
 struct Run {
   const Experiment* experiment;
-  std::int64_t seed;
+  std::int64_t seed, fold;
   RunFolder folder;
 
   std::string name() const { return folder.path.filename().string(); }
@@ -48,6 +48,10 @@ std::vector<std::string> command_of(const Plan& plan, const Run& run) {
   if (run.folder.holds_run()) return words;
   Settings settings = run.experiment->settings;
   settings["seed"] = std::to_string(run.seed);
+  if (run.experiment->folds > 0) {
+    settings["folds"] = std::to_string(run.experiment->folds);
+    settings["fold"] = std::to_string(run.fold);
+  }
   for (const auto& [key, value] : settings) {
     const std::string flag = flag_of(key);
     if (value == "true") {
@@ -149,7 +153,8 @@ StudyOutcome run_study(const Plan& plan, const fs::path& study, const std::funct
   // Seed by seed, so that an interrupted study has whole seeds.
   for (const std::int64_t seed : plan.seeds)
     for (const Experiment& experiment : plan.experiments)
-      runs.push_back({&experiment, seed, {run_path(study, experiment, seed)}});
+      for (std::int64_t fold = 0; fold < experiment.runs_of_seed(); ++fold)
+        runs.push_back({&experiment, seed, fold, {run_path(study, experiment, seed, fold)}});
   std::deque<const Run*> waiting;
   for (const Run& run : runs)
     if (!run.folder.finished()) waiting.push_back(&run);

@@ -35,9 +35,9 @@ ImageAugmentation draw_face_augmentation(const BatchPlan& plan, std::size_t pair
   return a;
 }
 
-/// Shifted by up to a tenth of the clip, ±6 dB, and every other time with noise 20 to 30 dB below.
-/// Noise lifts the floor of the whole spectrogram: were it always there, a clean clip would look
-/// like nothing the network has learned.
+/// Shifted by up to a tenth of the clip, ±6 dB, faster or slower by up to the plan's share, and
+/// every other time with noise 20 to 30 dB below. Noise lifts the floor of the whole spectrogram:
+/// were it always there, a clean clip would look like nothing the network has learned.
 WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair,
                                          std::int64_t samples) {
   const Philox p = stream_of(plan, RandomDomain::voice_augmentation, pair);
@@ -47,6 +47,7 @@ WaveAugmentation draw_voice_augmentation(const BatchPlan& plan, std::size_t pair
       std::lround(numbers.uniform(-0.1, 0.1) * static_cast<double>(samples)));
   a.gain = static_cast<float>(std::pow(10.0, numbers.uniform(-6, 6) / 20));
   if (numbers.uniform() < 0.5) a.snr_db = static_cast<float>(numbers.uniform(20, 30));
+  if (plan.voice_speed > 0) a.speed = std::pow(1 + plan.voice_speed, numbers.uniform(-1, 1));
   // The noise has a stream of its own beside the one that these numbers came from.
   a.stream = p.stream | std::uint64_t{1} << 55;
   return a;

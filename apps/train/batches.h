@@ -33,6 +33,8 @@ struct BatchPlan {
   std::int64_t first_batch = 0;  ///< batches before it are passed over
   bool faces = true, voices = true;
   bool augment_faces = false, augment_voices = false;
+  /// An augmented clip is faster or slower by up to this share.
+  double voice_speed = 0;
   /// Bands of frequency, and as many of time, hidden in each spectrogram.
   std::int64_t voice_masks = 0;
   /// Share of the pairs that lack one of their two streams.

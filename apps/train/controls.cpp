@@ -40,7 +40,7 @@ Answers answers_when_shuffled(Model& model, Samples& samples, const std::vector<
 Config control_config(const Config& config, const RunFolder& folder, const std::string& stream) {
   Config single = config;
   single.stream = stream;
-  single.modality_dropout = 0;
+  single.modality_dropout = single.stream_balance = 0;
   if (config.demo) {
     single.demo = false;
     single.faces = std::filesystem::absolute(folder.demo() / "faces").string();

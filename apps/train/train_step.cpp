@@ -14,7 +14,7 @@ namespace {
 /// What changes from step to step.
 struct StepState {
   std::uint64_t masks_drawn;
-  AdamRates rates;
+  std::array<AdamRates, network_parts.size()> rates;
 };
 
 /// Which of `network_parts` a parameter belongs to.
@@ -30,7 +30,8 @@ std::unique_ptr<Adam> make_adam(const Model& model) {
   std::vector<AdamParameter> parameters;
   for (const Parameter& p : model.network().parameters()) {
     const double l2 = p.conv_kernel ? config.l2 * (config.l2_form == "half" ? 1 : 2) : 0;
-    parameters.push_back({p.name, p.tensor, l2, p.rounded});
+    parameters.push_back(
+        {p.name, p.tensor, l2, static_cast<std::uint32_t>(part_of(p.name)), p.rounded});
   }
   return std::make_unique<Adam>(
       std::move(parameters), AdamOptions{config.lr, config.beta1, config.beta2, config.adam_eps});
@@ -41,6 +42,7 @@ TrainStep::TrainStep(Model& model, Adam& adam, Tensor class_weights)
       adam_(adam),
       class_weights_(std::move(class_weights)),
       parameters_(model.network().parameters()),
+      balance_(model.config().stream_balance),
       staging_(model.device()) {
   for (const Parameter& p : parameters_)
     if (p.conv_kernel) penalized_.push_back(p.tensor);
@@ -50,12 +52,16 @@ TrainStep::TrainStep(Model& model, Adam& adam, Tensor class_weights)
 }
 
 void TrainStep::stage(const Batch& batch) {
-  const StepState state{model_.random().masks_drawn, adam_.next_rates()};
+  StepState state{model_.random().masks_drawn, {}};
+  state.rates.fill(adam_.next_rates());
+  state.rates[0].rate *= balance_.face_rate(under_way_);
+  state.rates[1].rate *= balance_.voice_rate(under_way_);
   const Tensor bytes = Tensor::empty({sizeof state}, DType::u8);
   std::memcpy(bytes.view().data, &state, sizeof state);
   const std::span<const std::int32_t> labels = batch.labels.span<std::int32_t>();
   staged_labels_.assign(labels.begin(), labels.end());
   const auto& [faces, waves, presence] = batch.raw;
+  staged_presence_ = presence;
   staging_.put({faces, waves, presence.face, presence.voice, batch.face_augmentations,
                 batch.voice_augmentations, batch.voice_masks, batch.labels, bytes});
 }
@@ -63,6 +69,8 @@ void TrainStep::stage(const Batch& batch) {
 void TrainStep::start() {
   const std::vector<Tensor> staged = staging_.take();
   labels_ = std::exchange(staged_labels_, {});
+  presence_ = std::exchange(staged_presence_, {});
+  under_way_ = true;
   masks_before_ = model_.random().masks_drawn;
   const auto size = static_cast<std::int64_t>(labels_.size());
   const bool first = size > size_;
@@ -119,7 +127,7 @@ TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
     results.push_back(square);
   }
   passed_("norms");
-  adam_.step(&state->rates, grad_square);
+  adam_.step(state->rates.data(), grad_square);
   passed_("update");
   model_.random().count_masks_in(nullptr);
   return {inputs, batch.labels, std::move(gradients), Readback(std::move(results))};
@@ -142,6 +150,9 @@ TrainStep::Result TrainStep::finish() {
     const float* row = logits.data<float>() + i * classes;
     result.right += std::max_element(row, row + classes) - row == labels_[i];
   }
+  under_way_ = false;
+  if (presence_.face)
+    balance_.add(logits, labels_, presence_.face.to(DType::f32), presence_.voice.to(DType::f32));
   if (begin_) result.milliseconds = end_->milliseconds_since(*begin_);
   if (std::isfinite(result.loss) && std::isfinite(result.norm)) queued_.reset();
   return result;

@@ -5,10 +5,10 @@
 ///
 /// With a graph, the whole step is captured once and then launched by one call, to the same bits.
 /// What changes from step to step lies in the device's memory beside the batch, where the kernels
-/// of either way look it up: how many dropout masks were drawn, and Adam's rates. The graph serves
-/// batches of the largest size so far; a smaller last one of an epoch takes its step without. The
-/// first step of a size also goes without, so that no library is being set up and the pool is
-/// filled when the next one is captured.
+/// of either way look it up: how many dropout masks were drawn, and Adam's rates for each part. The
+/// graph serves batches of the largest size so far; a smaller last one of an epoch takes its step
+/// without. The first step of a size also goes without, so that no library is being set up and the
+/// pool is filled when the next one is captured.
 
 #include <array>
 #include <functional>
@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "apps/train/batches.h"
+#include "apps/train/stream_balance.h"
 #include "engine/adam.h"
 #include "engine/graph.h"
 #include "engine/staging.h"
@@ -56,6 +57,9 @@ class TrainStep {
   /// Waits for the step that was started.
   Result finish();
 
+  /// What it does to the streams' learning rates is part of the training's state.
+  StreamBalance& balance() { return balance_; }
+
   /// Calls `passed` whenever a part of a step that runs without a graph has been queued: "inputs",
   /// "forward", "backward", "norms", "update". On the CPU, where work is done at once, that is when
   /// it is done.
@@ -83,8 +87,11 @@ class TrainStep {
   Tensor class_weights_;
   std::function<void(const char* phase)> passed_ = [](const char*) {};
   std::vector<Parameter> parameters_;
+  StreamBalance balance_;
   Staging staging_;
   std::vector<std::int32_t> staged_labels_, labels_;
+  Presence staged_presence_, presence_;
+  bool under_way_ = false;            ///< a step was started and has not been finished
   std::optional<Event> begin_, end_;  ///< none on the CPU
   std::uint64_t masks_before_ = 0;
   std::optional<Queued> queued_;

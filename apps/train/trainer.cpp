@@ -113,6 +113,7 @@ void Trainer::resume() {
     state_.best_epoch = j.at("best_epoch");
     state_.metrics = j.at("metrics").get<std::vector<std::string>>();
     model_->random().masks_drawn = j.at("masks_drawn");
+    if (j.contains("stream_balance")) step_->balance().set_state(j.at("stream_balance"));
     adam_->set_steps(j.at("adam_steps"));
     if (autotune_) autotune_->take(file.metadata.at("duet.autotune"), folder_.last().string());
   } catch (const std::exception& e) {
@@ -142,6 +143,7 @@ void Trainer::save_checkpoint() {
                   {"best_epoch", state_.best_epoch},
                   {"metrics", state_.metrics},
                   {"masks_drawn", model_->random().masks_drawn},
+                  {"stream_balance", step_->balance().state()},
                   {"adam_steps", adam_->steps()}};
   std::map<std::string, std::string> metadata = {{"duet.training", j.dump()}};
   if (autotune_) metadata["duet.autotune"] = autotune_->text();
@@ -155,6 +157,7 @@ BatchPlan Trainer::training_plan(const std::vector<Pair>& pairs) const {
   plan.voices = model_->hears_voices();
   plan.augment_faces = config_.augment_faces;
   plan.augment_voices = config_.augment_voices;
+  plan.voice_speed = config_.voice_speed;
   plan.voice_masks = model_->hears_voices() ? config_.voice_masks : 0;
   plan.modality_dropout = config_.modality_dropout;
   plan.device = model_->device();
@@ -350,6 +353,10 @@ void Trainer::end_epoch(double seconds, double waited, const DeviceTime& device_
   j["dev_accuracy"] = dev.accuracy();
   j["dev_uar"] = dev.uar();
   j["lr"] = adam_->lr();
+  if (config_.stream_balance > 0) {
+    j["rate_face"] = step_->balance().face_rate(false);
+    j["rate_voice"] = step_->balance().voice_rate(false);
+  }
   j["seconds"] = seconds;
   j["pairs_per_second"] = seen / seconds;
   j["data_wait"] = waited / seconds;

@@ -24,15 +24,15 @@ struct AdamParams {
   double lr, beta1, beta2, eps;
   /// t: 1 at the first update.
   std::int64_t step;
-  /// In the device's memory, instead of `lr` and `step`: what the next update of a graph goes by.
-  /// Null where lr and step hold.
+  /// In the device's memory, instead of `lr` and `step`: what the next update of a graph goes by,
+  /// an entry for each group of slots. Null where lr and step hold, for all groups.
   const AdamRates* rates = nullptr;
   /// In the device's memory, Σ grad²: where it is not finite, nothing is changed. Null where the
   /// gradients are not in question.
   const double* grad_square = nullptr;
 };
 
-/// By lr and step.
+/// By lr and step, for every group.
 inline AdamRates rates_of(const AdamParams& p) {
   return {p.lr / (1 - std::pow(p.beta1, p.step)), 1 / std::sqrt(1 - std::pow(p.beta2, p.step))};
 }
@@ -45,6 +45,8 @@ struct AdamSlot {
   View m, v;
   /// What the penalty adds to the gradient, per unit of weight: 2λ for λ·Σw², 0 where none applies.
   double l2_gradient = 0;
+  /// Which of `AdamParams::rates` it is updated by.
+  std::uint32_t group = 0;
   /// bf16, or absent: the new weights once more, rounded.
   View copy = {};
 };

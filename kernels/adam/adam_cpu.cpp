@@ -58,9 +58,9 @@ extern const AdamRow adam_cpu = {
     [](const AdamParams&, DType dtype) { return any_floating(dtype); },
     [](Exec&, const AdamParams& p, std::span<const AdamSlot> slots) {
       if (p.grad_square && !std::isfinite(*p.grad_square)) return;
-      const AdamRates rates = p.rates ? *p.rates : rates_of(p);
       for (const AdamSlot& slot : slots)
         dispatch_slot(slot, [&](auto zero, auto grad_zero) {
+          const AdamRates rates = p.rates ? p.rates[slot.group] : rates_of(p);
           update<decltype(zero), decltype(grad_zero)>(p, rates, slot);
         });
     },

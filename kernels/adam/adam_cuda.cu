@@ -16,7 +16,7 @@ struct Slot {
   T *m, *v;
   bf16* copy;
   std::int64_t count;
-  unsigned first_block;
+  unsigned first_block, group;
   bool grad_is_bf16;
   T l2;
 };
@@ -71,11 +71,11 @@ __global__ void __launch_bounds__(block_threads)
          int slot_count) {
   constexpr int width = simt::packet_width<T>;
   if (refuses(grad_square)) return;
-  if (rates) {
-    rule.rate = static_cast<T>(rates->rate);
-    rule.scale = static_cast<T>(rates->scale);
-  }
   const Slot<T> slot = simt::entry_of_block(slots, slot_count);
+  if (rates) {
+    rule.rate = static_cast<T>(rates[slot.group].rate);
+    rule.scale = static_cast<T>(rates[slot.group].scale);
+  }
   const std::int64_t begin = std::int64_t{blockIdx.x - slot.first_block} * block_elements<T>;
 #pragma unroll
   for (int k = 0; k < packets_per_thread; ++k) {
@@ -102,6 +102,7 @@ void step_all(Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) 
                  .copy = s.copy.as<bf16>(),
                  .count = count,
                  .first_block = blocks,
+                 .group = s.group,
                  .grad_is_bf16 = s.grad.dtype == DType::bf16,
                  .l2 = static_cast<T>(s.l2_gradient)};
     if (slot.grad_is_bf16)

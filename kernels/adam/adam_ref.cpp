@@ -9,9 +9,9 @@ extern const AdamRow adam_ref = {
     [](const AdamParams&, DType dtype) { return any_floating(dtype); },
     [](Exec&, const AdamParams& p, std::span<const AdamSlot> slots) {
       if (p.grad_square && !std::isfinite(*p.grad_square)) return;
-      const AdamRates rates = p.rates ? *p.rates : rates_of(p);
       for (const AdamSlot& slot : slots)
         dispatch_slot(slot, [&](auto zero, auto grad_zero) {
+          const AdamRates rates = p.rates ? p.rates[slot.group] : rates_of(p);
           using T = decltype(zero);
           const auto* grad = slot.grad.as<decltype(grad_zero)>();
           bf16* copy = slot.copy.as<bf16>();

@@ -4,14 +4,14 @@ namespace duet {
 
 extern const AugmentWaveRow augment_wave_cuda;
 #if !DUET_CUDA_PLUGIN
-extern const AugmentWaveRow augment_wave_ref;
+extern const AugmentWaveRow augment_wave_cpu, augment_wave_ref;
 #endif
 
 RowList<AugmentWaveRow>& augment_wave_rows() {
   static RowList<AugmentWaveRow> rows("augment_wave", {
     augment_wave_cuda,
 #if !DUET_CUDA_PLUGIN
-        augment_wave_ref,
+        augment_wave_cpu, augment_wave_ref,
 #endif
   });
   return rows;

@@ -7,11 +7,6 @@ namespace {
 constexpr int block_threads = 256, samples_per_thread = 16;
 constexpr int block_samples = block_threads * samples_per_thread;
 
-/// Of the clip's root mean square; 0: none.
-__device__ __forceinline__ double noise_of(const WaveAugmentation& how) {
-  return std::pow(10.0, -how.snr_db / 20.0);
-}
-
 /// energy[block]: Σ x² over the block's samples; `blocks` blocks a clip.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
@@ -19,7 +14,7 @@ __global__ void __launch_bounds__(block_threads)
                  double* energy) {
   const unsigned clip = blockIdx.x / blocks;
   double sum = 0;
-  if (noise_of(clips[clip]) > 0) {
+  if (noise_level(clips[clip]) > 0) {
     const T* wave = x + clip * samples;
     const std::int64_t begin = blockIdx.x % blocks * std::int64_t{block_samples} + threadIdx.x;
 #pragma unroll
@@ -41,16 +36,17 @@ __global__ void __launch_bounds__(block_threads)
   double sum = 0;
   for (unsigned i = threadIdx.x; i < blocks; i += block_threads) sum += energy[clip * blocks + i];
   sum = simt::block_sum(sum);
-  const T amplitude = static_cast<T>(std::sqrt(sum / static_cast<double>(samples)) * noise_of(how));
+  const T amplitude =
+      static_cast<T>(std::sqrt(sum / static_cast<double>(samples)) * noise_level(how));
 
   const Philox philox{seed, how.stream};
   const T* wave = x + clip * samples;
   T* out = y + clip * samples;
   const std::int64_t begin = blockIdx.x % blocks * std::int64_t{block_samples} + threadIdx.x;
   for (int k = 0; k < samples_per_thread; ++k) {
-    const std::int64_t i = begin + k * block_threads, from = i - how.shift;
+    const std::int64_t i = begin + k * block_threads;
     if (i >= samples) return;
-    T value = from >= 0 && from < samples ? wave[from] : T(0);
+    T value = played(how, wave, samples, i);
     if (amplitude > 0) value += amplitude * white_noise(philox, static_cast<std::uint64_t>(i));
     out[i] = how.gain * value;
   }

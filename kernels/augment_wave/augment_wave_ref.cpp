@@ -13,12 +13,11 @@ void forward(const AugmentWaveParams& p, const T* x,
     T* out = y + n * p.samples;
     double energy = 0;
     for (std::int64_t i = 0; i < p.samples; ++i) energy += static_cast<double>(in[i]) * in[i];
-    const T amplitude = static_cast<T>(std::sqrt(energy / static_cast<double>(p.samples)) *
-                                       std::pow(10.0, -how.snr_db / 20.0));
+    const T amplitude =
+        static_cast<T>(std::sqrt(energy / static_cast<double>(p.samples)) * noise_level(how));
     const Philox philox{p.seed, how.stream};
     for (std::int64_t i = 0; i < p.samples; ++i) {
-      const std::int64_t from = i - how.shift;
-      T value = from >= 0 && from < p.samples ? in[from] : T(0);
+      T value = played(how, in, p.samples, i);
       if (amplitude > 0) value += amplitude * white_noise(philox, static_cast<std::uint64_t>(i));
       out[i] = how.gain * value;
     }

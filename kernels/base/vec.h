@@ -24,9 +24,10 @@ inline constexpr int vector_bytes = 32;
 inline constexpr int vector_bytes = 16;
 #endif
 
-template <class T>
+/// Of a register's full width, or of fewer bytes.
+template <class T, int bytes = vector_bytes>
 struct VecOf {
-  typedef T type __attribute__((vector_size(vector_bytes)));
+  typedef T type __attribute__((vector_size(bytes)));
 };
 template <class T>
 using Vec = typename VecOf<T>::type;

@@ -27,13 +27,17 @@ struct Line {
   }
 };
 
-/// Calls `f(c, V{})` for channels c … c + lanes − 1, with V a vector, and for the rest one by one,
-/// with V a T.
-template <class T, class F>
-DUET_INLINE void for_channels(std::int64_t channels, F&& f) {
-  std::int64_t c = 0;
-  for (; c + lanes<T> <= channels; c += lanes<T>) f(c, Vec<T>{});
-  for (; c < channels; ++c) f(c, T{});
+/// Calls `f(c, V{})` for channels c … c + lanes − 1, with V a vector, for what is left with vectors
+/// of half the width, and half again, and for the rest one by one, with V a T.
+template <class T, int bytes = vector_bytes, class F>
+DUET_INLINE void for_channels(std::int64_t channels, F&& f, std::int64_t c = 0) {
+  if constexpr (bytes >= 16) {
+    constexpr std::int64_t step = bytes / sizeof(T);
+    for (; c + step <= channels; c += step) f(c, typename VecOf<T, bytes>::type{});
+    if (c < channels) for_channels<T, bytes / 2>(channels, f, c);
+  } else {
+    for (; c < channels; ++c) f(c, T{});
+  }
 }
 template <class V, class T>
 DUET_INLINE V get(const T* p) {

@@ -19,8 +19,9 @@ namespace {
 
 /// Everything random is on: both dropouts, absent streams, augmentation, pairs drawn again each
 /// epoch.
-const Words random_options = {"--block-dropout",    "0.1", "--pairing", "per-epoch",
-                              "--modality-dropout", "0.3"};
+const Words random_options = {"--block-dropout",    "0.1", "--pairing",        "per-epoch",
+                              "--modality-dropout", "0.3", "--stream-balance", "1",
+                              "--voice-speed",      "0.1"};
 /// So many epochs that no test waits for their end.
 const Words endless = {"--epochs", "100000"};
 

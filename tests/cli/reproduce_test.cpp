@@ -32,6 +32,9 @@ Words study_of(const fs::path& out, const Words& more = {}) {
          more;
 }
 
+/// What a plan asks of one seed, where there is no TESS.
+constexpr std::size_t all_runs = 19;
+
 std::size_t finished_runs(const fs::path& study) {
   std::size_t count = 0;
   if (!fs::exists(study / "runs")) return 0;
@@ -78,14 +81,15 @@ TEST_CASE("reproduce: a study is interrupted, goes on, and sets the paper's cell
 
   const Ended ended = train_mm(study_of(study));
   REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
-  CHECK(holds(ended.out, {fmt::format("{} done before", before), "17/17"}));
+  CHECK(
+      holds(ended.out, {fmt::format("{} done before", before), fmt::format("{0}/{0}", all_runs)}));
   const json results = json::parse(read_text(study / "results.json"));
-  CHECK(results.at("experiments").size() == 17);
+  CHECK(results.at("experiments").size() == all_runs);
   for (const json& cell : results.at("cells")) CHECK(cell.at("verdict").is_string());
   const std::string page = read_text(study / "results.md");
   CHECK(holds(page, {"what the face adds to the voice", "75.67 %", "cannot be"}));
   check_report(study, results);
-  CHECK(finished_runs(study) == 17);
+  CHECK(finished_runs(study) == all_runs);
 
   // Asked something else, it is another study.
   const Ended other = train_mm(study_of(study, {"--plan", "full"}));
@@ -101,9 +105,26 @@ TEST_CASE("reproduce: a run that fails is named, with its reason") {
   write_text(study / "runs" / "own-1", "");
   const Ended ended = train_mm(study_of(study));
   CHECK_MESSAGE(ended.status == 1, to_string(ended));
-  CHECK(holds(ended.err, {"1 of 17 runs failed", "own-1: "}));
-  CHECK(finished_runs(study) == 16);
+  CHECK(holds(ended.err, {fmt::format("1 of {} runs failed", all_runs), "own-1: "}));
+  CHECK(finished_runs(study) == all_runs - 1);
   CHECK(!fs::exists(study / "results.json"));
   fs::remove(study / "runs" / "own-1");
   CHECK(train_mm(study_of(study)).status == 0);
+}
+
+TEST_CASE("reproduce: folds of the experiments that were named") {
+  const TemporaryFolder folder;
+  const fs::path study = folder / "study";
+  const Ended ended = train_mm(study_of(study, {"--folds", "2", "--only", "own", "own-voice"}));
+  REQUIRE_MESSAGE(ended.status == 0, to_string(ended));
+  CHECK(holds(ended.out, {"4/4", "each with 2 folds over the speakers"}));
+  const json results = json::parse(read_text(study / "results.json"));
+  CHECK(results.at("experiments").size() == 2);
+  CHECK(results.at("comparisons").size() == 1);
+  // Every speaker was asked once.
+  for (const char* fold : {"own-1-fold0", "own-1-fold1"}) {
+    const json own = json::parse(read_text(study / "runs" / fold / "evaluation.json"));
+    CHECK(own.at("unique_speakers").get<int>() == 3);
+  }
+  CHECK(results.at("experiments").at(0).at("people") == 6);
 }

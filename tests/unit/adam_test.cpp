@@ -138,6 +138,36 @@ TEST_CASE("adam: every row equals the reference on many elements") {
     }
 }
 
+TEST_CASE("adam: each group of parameters goes by its own rates") {
+  const AdamRates rates[] = {{1e-3, 1.5}, {0, 2}, {2e-3, 3}};
+  constexpr std::uint32_t groups[] = {2, 0, 1, 0};
+  constexpr std::int64_t count = 1000;
+  for (const AdamRow& row : adam_rows().rows()) {
+    CAPTURE(row.name);
+    RowMemory memory(row);
+    Exec exec = memory.exec();
+    std::vector<AdamSlot> slots;
+    std::vector<float*> weights;
+    for (const std::uint32_t group : groups) {
+      const auto view = [&](float value) {
+        return View{memory.put(std::vector<float>(count, value)), {count}, DType::f32};
+      };
+      slots.push_back({view(1), view(0.25f), view(0.5f), view(0.0625f), 0, group});
+      weights.push_back(slots.back().weight.as<float>());
+    }
+    AdamParams params{1, 0.5, 0.75, 0, 3};
+    params.rates = memory.put(std::vector<AdamRates>(std::begin(rates), std::end(rates)));
+    row.step(exec, params, slots);
+    // Both moments are their own means with the gradient: m = 0.375, v = 0.0625, all exact.
+    for (std::size_t i = 0; i < std::size(groups); ++i) {
+      const AdamRates& own = rates[groups[i]];
+      const std::vector<float> weight = memory.get(weights[i], count);
+      const double expected = 1 - own.rate * 0.375 / (0.25 * own.scale);
+      for (const float w : weight) REQUIRE(std::abs(w - expected) <= 0x1p-24);
+    }
+  }
+}
+
 TEST_CASE("adam: every row takes bf16 gradients for their numbers, and leaves rounded copies") {
   // One call for three parameters: two with bf16 gradients and copies, the second at an address
   // that vectors do not like, and one without either.

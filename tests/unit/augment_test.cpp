@@ -89,6 +89,17 @@ TEST_CASE("augment_wave: shifts fill with zeros, gain scales") {
                [&](auto& row) { CHECK(run(row, p, x, how) == expected); });
 }
 
+TEST_CASE("augment_wave: a clip is faster or slower about its middle") {
+  const AugmentWaveParams p{4, 5};
+  const std::vector<float> x = {1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1, 2, 3, 4, 5};
+  const std::vector<WaveAugmentation> how = {
+      {.speed = 0.5}, {.speed = 2}, {.shift = 1, .gain = 2, .speed = 0.5}, {.speed = 1.25}};
+  const std::vector<float> expected = {2, 2.5f, 3, 3.5f, 4, 0,    1,     3, 5,     0,
+                                       3, 4,    5, 6,    7, 0.5f, 1.75f, 3, 4.25f, 2.5f};
+  for_each_row(augment_wave_rows(), p, DType::f32,
+               [&](auto& row) { CHECK(run(row, p, x, how) == expected); });
+}
+
 TEST_CASE("augment_wave: the noise has the asked level, and its stream alone decides its shape") {
   constexpr std::int64_t samples = 1 << 15;
   const AugmentWaveParams p{3, samples, 77};
@@ -121,7 +132,7 @@ TEST_CASE("augment_wave: the noise has the asked level, and its stream alone dec
 TEST_CASE_TEMPLATE("augment_wave: every row against the f64 reference", T, float, double) {
   const AugmentWaveParams cases[] = {{3, 1001, 5}, {3, 9000, 5}, {3, 1, 5}, {0, 10, 5}};
   const std::vector<WaveAugmentation> all = {
-      {100, 1.7f, 20, 4}, {-333, 0.5f, 30, 5}, {0, 1.0f, 25, ~0ull}};
+      {100, 1.7f, 20, 4}, {-333, 0.5f, 30, 5, 1.1}, {0, 1.7f, 25, ~0ull, 0.73}};
   for (const AugmentWaveParams& p : cases) {
     CAPTURE(describe(p));
     const std::vector<WaveAugmentation> how(all.begin(), all.begin() + p.batch);
@@ -134,10 +145,11 @@ TEST_CASE_TEMPLATE("augment_wave: every row against the f64 reference", T, float
       for (std::size_t i = 0; i < y.size(); ++i)
         worst = std::max(worst, std::abs(y[i] - expected[i]));
       // Values up to 1.7 · 1.4 with one rounding each of the amplitude, the two products and the
-      // sum; and an energy of `samples` terms in double, half of whose relative error the noise,
+      // sum; up to 1.7 times seven units of a place between two samples, which differ by up to 2;
+      // and an energy of `samples` terms in double, half of whose relative error the noise,
       // below 0.4, takes on.
       const double unit = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53;
-      CHECK(worst < 4 * 2.4 * unit + 0.4 * p.samples / 2 * 0x1p-53);
+      CHECK(worst < (4 * 2.4 + 7 * 1.7) * unit + 0.4 * p.samples / 2 * 0x1p-53);
     });
   }
 }

@@ -349,7 +349,8 @@ TEST_CASE(
   const auto fresh = layer.state();
 
   std::vector<AdamParameter> trained;
-  for (const Parameter& p : parameters) trained.push_back({p.name, p.tensor, 0, p.rounded});
+  for (const Parameter& p : parameters)
+    trained.push_back({.name = p.name, .weight = p.tensor, .rounded = p.rounded});
   Adam adam(trained, {.lr = 0.1});
   sum(layer.forward(normal_tensor({12, 24}, 1, DType::f32).to(simt))).backward();
   REQUIRE(adam.gradients().size() == 2);

@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
-using duet::Philox;
+#include "kernels/base/philox_vec.h"
+
+using namespace duet;
 
 // The known answers of the authors' own test (Random123, kat_vectors, philox4x32 with 10 rounds).
 TEST_CASE("philox: known answers") {
@@ -18,6 +20,16 @@ TEST_CASE("philox: known answers") {
   CHECK(b.word[1] == 0x41c83b0eu);
   CHECK(b.word[2] == 0xa20bc7c6u);
   CHECK(b.word[3] == 0x6d5451fdu);
+}
+
+TEST_CASE("philox: drawn in vectors, the words are the same") {
+  for (const Philox philox : {Philox{0, 0}, Philox{~0ull, ~0ull}, Philox{0x123456789abcdef, 77}})
+    for (const std::uint64_t first : {0ull, (1ull << 32) - philox_vec_blocks, 5ull << 40}) {
+      std::uint32_t words[philox_vec_words];
+      philox_words(philox, first, words);
+      for (std::uint64_t i = 0; i < philox_vec_words; ++i)
+        CHECK(words[i] == philox.word(4 * first + i));
+    }
 }
 
 TEST_CASE("philox: uniform numbers fill the unit interval and streams differ") {

@@ -102,11 +102,22 @@ TEST_CASE("plan: its experiments are settings that a run takes") {
     // What the paper's cells ask for is there.
     for (const PaperCell& cell : paper_cells()) CHECK(names.contains(cell.experiment));
   }
+  options.folds = 5;
+  for (const Experiment& experiment : make_plan(options).experiments)
+    CHECK(experiment.folds == (experiment.name.starts_with("tess-cross") ? 2 : 5));
+  options.folds = 0;
+  options.only = {"own-voice", "own"};
+  CHECK(make_plan(options).experiments.size() == 2);
+  CHECK(make_plan(options).experiments[0].name == "own");
+  options.only = {};
   options.tess.clear();
   for (const Experiment& experiment : make_plan(options).experiments)
     CHECK(experiment.settings.at("voices") == "/m");
   const auto refused = [](StudyOptions o) { return message_of<UsageError>([&] { make_plan(o); }); };
   CHECK(refused({.plan = "slow", .faces = "/f", .many = "/m"}).find("quick, full") !=
+        std::string::npos);
+  CHECK(refused({.faces = "/f", .many = "/m", .folds = 1}).find("--folds") != std::string::npos);
+  CHECK(refused({.faces = "/f", .many = "/m", .only = {"tess"}}).find("own-voice") !=
         std::string::npos);
   CHECK(refused({.many = "/m"}).find("--faces") != std::string::npos);
   CHECK(refused({.faces = "/f"}).find("--voices") != std::string::npos);
@@ -180,7 +191,10 @@ TEST_CASE("results: run as in the paper, a figure is within or differs") {
   const auto verdict = [&](const Answers& answers) {
     // As many test faces as the paper has.
     Answers all;
-    for (std::int64_t i = 0; i < paper_test; ++i) all.push_back(answers[i % answers.size()]);
+    for (std::int64_t i = 0; i < paper_test; ++i) {
+      all.push_back(answers[i % answers.size()]);
+      all.back().pair.face = fmt::format("/f/{}.png", i);
+    }
     for (const int seed : {1, 2})
       write_run(run_path(study.folder.path(), study.plan.experiments[0], seed), all);
     const ordered_json results = study.results();
@@ -194,6 +208,37 @@ TEST_CASE("results: run as in the paper, a figure is within or differs") {
   const Answers half = answers_with(2);
   std::copy(half.begin(), half.begin() + 12, mixed.begin());
   CHECK(verdict(mixed) == "within");
+}
+
+TEST_CASE("results: the folds of a seed are pooled") {
+  Study study;
+  const Experiment own{"own", "own", {}, 1, 2}, voice{"own-voice", "own-voice", {}, 1, 2};
+  study.plan.experiments = {own, voice};
+  study.plan.seeds = {1};
+  const auto write = [&](const Experiment& experiment, int fold, int right) {
+    Answers answers = answers_with(right);
+    for (Answer& answer : answers) answer.pair.speaker += fmt::format("-{}", fold);
+    write_run(run_path(study.folder.path(), experiment, 1, fold), answers,
+              fold == 0 ? "first" : "second");
+  };
+  write(own, 0, 4), write(own, 1, 2), write(voice, 0, 3), write(voice, 1, 2);
+  const ordered_json results = study.results();
+  const ordered_json& pooled = results.at("experiments").at(0);
+  CHECK(pooled.at("folds") == 2);
+  CHECK(pooled.at("people") == 6);
+  CHECK(pooled.at("uar").at("mean").get<double>() == Approx(0.75));
+  CHECK(pooled.at("uar").at("seeds").size() == 1);
+  CHECK(pooled.at("runs").at(0).at("n") == 72);
+  CHECK(pooled.at("runs").at(0).at("unique_speakers") == 6);
+  CHECK(pooled.at("runs").at(0).at("fingerprints") == ordered_json{"first", "second"});
+  const ordered_json& c = results.at("comparisons").at(0);
+  CHECK(c.at("difference").get<double>() == Approx(0.125));
+  // Three of the six answered alike: what is exchanged among them changes nothing.
+  CHECK(c.at("groups") == 6);
+  CHECK(c.at("p").get<double>() == Approx(2.0 / 8));
+  fs::remove_all(run_path(study.folder.path(), voice, 1, 1));
+  CHECK(message_of<DataError>([&] { study.results(); }).find("own-voice-1-fold1") !=
+        std::string::npos);
 }
 
 TEST_CASE("results: a run that is missing is named") {
