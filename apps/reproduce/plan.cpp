@@ -60,6 +60,9 @@ const Settings own_recipe = {{"class_weights", "balanced"}, {"lr", "0.001"},
                              {"lr_schedule", "cosine"},     {"pairing", "per-epoch"},
                              {"voice_masks", "2"},          {"modality_dropout", "0.5"}};
 
+/// What a recipe for two streams has no use for when there is one.
+const Settings for_one_stream = {{"modality_dropout", "0"}, {"stream_balance", "0"}};
+
 constexpr double both_streams = 1, one_stream = 0.4;
 
 /// Leaves those of the names.
@@ -123,9 +126,9 @@ Plan make_plan(const StudyOptions& options) {
                        const Settings& recipe, const Settings& more = {}) {
     Experiment experiment{name, title, base + recipe + more};
     if (!voices.empty()) experiment.settings["voices"] = voices;
-    if (more.contains("stream"))
-      experiment.settings["modality_dropout"] = experiment.settings["stream_balance"] = "0";
-    experiment.cost = more.contains("stream") ? one_stream : both_streams;
+    const bool alone = more.contains("stream");
+    if (alone) experiment.settings = experiment.settings + for_one_stream;
+    experiment.cost = alone ? one_stream : both_streams;
     // One actress against the other is two folds and no more.
     experiment.folds =
         options.folds > 0 && more.contains("split") && more.at("split") == "cross-actress"
