@@ -71,6 +71,17 @@ ordered_json intervals_json(const Answers& answers) {
   return json;
 }
 
+std::optional<Interval> widest_interval(const ordered_json& figures, const char* name) {
+  std::optional<Interval> widest;
+  for (const char* groups : {"speakers", "persons"}) {
+    const ordered_json::json_pointer where(fmt::format("/intervals/{}/{}", groups, name));
+    if (!figures.contains(where) || !figures.at(where).is_array()) continue;
+    const Interval found{figures.at(where).at(0), figures.at(where).at(1)};
+    if (!widest || found.high - found.low > widest->high - widest->low) widest = found;
+  }
+  return widest;
+}
+
 ordered_json unique_json(const Answers& answers) {
   return {
       {"unique_clips", count_different(answers, [](const Pair& p) { return p.voice.string(); })},

@@ -160,7 +160,7 @@ StudyOutcome run_study(const Plan& plan, const fs::path& study, const std::funct
     if (!run.folder.finished()) waiting.push_back(&run);
   const Estimate estimate(plan, runs);
   std::size_t done = runs.size() - waiting.size();
-  progress.line(fmt::format("{} runs ({}), {} done before; {} at a time on {} cores each",
+  progress.line(fmt::format("{} runs ({}), {} done before; {} at a time, threads each: {}",
                             runs.size(), plan.summary, done, plan.jobs, plan.threads));
 
   Children running;

@@ -64,7 +64,7 @@ Trainer::Outcome train_control(const Config& config, Device device, const RunFol
   const Config single = control_config(config, folder, stream);
   std::filesystem::create_directories(own.path);
   write_file_atomically(own.config(), to_toml(single));
-  if (!exists(own.pairs())) write_pairs(own.pairs(), run_pairs(config, folder, progress));
+  if (!exists(own.pairs())) write_pairs(own.pairs(), run_pairs(config, folder, progress).pairs);
   progress.line(fmt::format("control: {} alone, in {}", stream, own.path.string()));
   return Trainer(single, device, own, progress).run();
 }

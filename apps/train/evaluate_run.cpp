@@ -21,16 +21,9 @@ ordered_json control_json(const Answers& answers) {
 
 /// "0.7451 [0.610, 0.820]"
 std::string with_interval(const ordered_json& of, const char* key) {
-  std::string text = fmt::format("{:.4f}", of.at(key).get<double>());
-  if (of.contains("intervals"))
-    for (const char* groups : {"speakers", "persons"})
-      if (of.at("intervals").contains(groups)) {
-        const ordered_json& ends = of.at("intervals").at(groups).at(key);
-        if (ends.is_null()) continue;
-        return text +
-               fmt::format(" [{:.3f}, {:.3f}]", ends[0].get<double>(), ends[1].get<double>());
-      }
-  return text;
+  const std::string text = fmt::format("{:.4f}", of.at(key).get<double>());
+  const std::optional<Interval> interval = widest_interval(of, key);
+  return interval ? fmt::format("{} [{:.3f}, {:.3f}]", text, interval->low, interval->high) : text;
 }
 
 void print(const ordered_json& json, Progress& progress) {
@@ -68,7 +61,7 @@ class Evaluator {
       fail<DataError>("{}: no model yet; train_mm --resume {} goes on with the training",
                       folder.model().string(), folder.path.string());
     if (config.autotune) autotune_.emplace(folder.autotune());
-    pairs_ = run_pairs(config, folder, progress);
+    pairs_ = run_pairs(config, folder, progress).pairs;
     test_ = pairs_of_split(pairs_, "test");
     model_ = load(folder);
     samples_ = std::make_unique<Samples>(config.size, model_->front_end(),

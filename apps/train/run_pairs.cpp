@@ -1,5 +1,7 @@
 #include "apps/train/run_pairs.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -98,7 +100,7 @@ void check_identities(std::span<const Pair> pairs, const Dealt& dealt, const fs:
 
 }  // namespace
 
-std::vector<Pair> run_pairs(const Config& config, const RunFolder& folder, Progress& progress) {
+RunPairs run_pairs(const Config& config, const RunFolder& folder, Progress& progress) {
   const bool given = exists(folder.pairs());
   const Dealt dealt = deal(config, folder, progress, !given);
   std::vector<Pair> pairs =
@@ -107,24 +109,20 @@ std::vector<Pair> run_pairs(const Config& config, const RunFolder& folder, Progr
     if (pair.label == no_label || pair.split.empty())
       fail<DataError>("{}: a training run needs the label and split of every pair",
                       folder.pairs().string());
-  check_leaks(pairs, rules_of(dealt));
+  std::vector<Item> voices;
+  if (config.pairing == "per-epoch" && config.stream != "face" && dealt.faces && dealt.voices)
+    std::copy_if(dealt.voices->items.begin(), dealt.voices->items.end(), std::back_inserter(voices),
+                 [](const Item& item) { return item.split == "train"; });
+  std::vector<Pair> all = pairs;
+  for (Pair& pair : training_pairs(voices)) all.push_back(std::move(pair));
+  check_leaks(all, rules_of(dealt));
   if (given) {
     check_identities(pairs, dealt, folder.pairs());
-    return pairs;
+  } else {
+    write_pairs(folder.pairs(), pairs);
+    pairs = read_pairs(folder.pairs());
   }
-  write_pairs(folder.pairs(), pairs);
-  return read_pairs(folder.pairs());
-}
-
-std::vector<Item> run_training_voices(const Config& config, const RunFolder& folder,
-                                      std::span<const Pair> pairs, Progress& progress) {
-  const Dealt dealt = deal(config, folder, progress, false);
-  std::vector<Item> items = dealt.voices->items;
-  std::erase_if(items, [](const Item& item) { return item.split != "train"; });
-  std::vector<Pair> with_all(pairs.begin(), pairs.end());
-  for (Pair& pair : training_pairs(items)) with_all.push_back(std::move(pair));
-  check_leaks(with_all, rules_of(dealt));
-  return items;
+  return {std::move(pairs), std::move(voices)};
 }
 
 std::vector<Pair> training_pairs(std::span<const Item> voices) {

@@ -9,6 +9,7 @@
 #include "apps/cli/config.h"
 #include "apps/data/label.h"
 #include "apps/report/chart.h"
+#include "apps/report/evaluation.h"
 #include "apps/report/html.h"
 #include "apps/report/page.h"
 #include "apps/train/dev_score.h"
@@ -20,7 +21,7 @@ namespace duet {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
@@ -60,16 +61,6 @@ struct Grouping {
   const char* name;
 };
 constexpr Grouping groupings[] = {{"speakers", "speakers"}, {"persons", "persons"}};
-
-/// The wider of the intervals that a metric has: what is safe to say.
-std::optional<Interval> widest_interval(const json& measured, const char* metric) {
-  std::optional<Interval> widest;
-  for (const Grouping& grouping : groupings) {
-    const auto i = interval(part(part(measured, "intervals"), grouping.key), metric);
-    if (i && (!widest || i->high - i->low > widest->high - widest->low)) widest = i;
-  }
-  return widest;
-}
 
 std::string interval_lines(const json& measured, const char* metric) {
   std::string lines;

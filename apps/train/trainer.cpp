@@ -51,10 +51,9 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
     : config_(config), folder_(std::move(folder)), progress_(progress) {
   const Precision precision = precision_of(config_, device);
   if (config_.autotune) autotune_.emplace(folder_.autotune());
-  pairs_ = run_pairs(config_, folder_, progress_);
-  const bool paired = config_.demo || (!config_.faces.empty() && !config_.voices.empty());
-  if (config_.pairing == "per-epoch" && config_.stream != "face" && paired)
-    training_voices_ = run_training_voices(config_, folder_, pairs_, progress_);
+  RunPairs run = run_pairs(config_, folder_, progress_);
+  pairs_ = std::move(run.pairs);
+  training_voices_ = std::move(run.training_voices);
   for (const char* split : {"train", "dev", "test"})
     progress_.line(fmt::format("{:5} {} pairs: {}", split, pairs_of_split(pairs_, split).size(),
                                class_counts(pairs_, split)));

@@ -195,3 +195,18 @@ TEST_CASE("evaluation: its JSON agrees with itself") {
   for (const auto& bin : json.at("calibration").at("bins")) in_bins += bin.at("n").get<int>();
   CHECK(in_bins == 12);
 }
+
+TEST_CASE("evaluation: the wider of two intervals is the one to say") {
+  nlohmann::ordered_json figures;
+  CHECK(!widest_interval(figures, "uar"));
+  figures["intervals"] = {{"level", 0.95},
+                          {"speakers", {{"uar", {0.5, 0.625}}, {"groups", 3}}},
+                          {"persons", {{"uar", {0.25, 0.5}}, {"groups", 5}}}};
+  const std::optional<Interval> wider = widest_interval(figures, "uar");
+  REQUIRE(wider);
+  CHECK(wider->low == 0.25);
+  CHECK(wider->high == 0.5);
+  CHECK(!widest_interval(figures, "accuracy"));
+  figures["intervals"]["persons"]["uar"] = nullptr;
+  CHECK(widest_interval(figures, "uar")->low == 0.5);
+}
