@@ -10,6 +10,7 @@
 #include "apps/reproduce/reproduce.h"
 #include "apps/train/evaluate_run.h"
 #include "apps/train/run_lock.h"
+#include "apps/train/single_stream.h"
 #include "apps/train/trainer.h"
 #include "engine/atomic_file.h"
 #include "engine/device.h"
@@ -136,11 +137,15 @@ Begun take_up(const CommandLine& line, const RunFolder& folder, const char* aske
   return {config, device};
 }
 
+/// The trainer, after pretraining; null where that was interrupted.
+///
 /// A new run that ends before it has pairs (a folder that is not there, a class without files) has
 /// not begun: the same --out may be given again.
 std::unique_ptr<Trainer> prepare(const CommandLine& line, const Config& config, Device device,
                                  const RunFolder& folder, Progress& progress) {
   try {
+    if (pretrain_streams(config, device, folder, progress) == Trainer::Outcome::interrupted)
+      return nullptr;
     return std::make_unique<Trainer>(config, device, folder, progress);
   } catch (const Error&) {
     std::error_code ignored;
@@ -185,10 +190,10 @@ int train(const CommandLine& line) {
   Progress progress(line.quiet);
   set_out(config, device, folder, progress);
   // The trainer's memory is free again before the evaluation.
-  const Trainer::Outcome outcome = prepare(line, config, device.device, folder, progress)->run();
-  if (outcome == Trainer::Outcome::finished &&
-      evaluate_run(config, device.device, folder, true, progress))
-    return 0;
+  std::unique_ptr<Trainer> trainer = prepare(line, config, device.device, folder, progress);
+  const bool trained = trainer && trainer->run() == Trainer::Outcome::finished;
+  trainer.reset();
+  if (trained && evaluate_run(config, device.device, folder, true, progress)) return 0;
   std::fputs(
       fmt::format("train_mm: stopped; --resume {} continues\n", folder.path.string()).c_str(),
       stderr);

@@ -290,6 +290,20 @@ const std::vector<Option>& options() {
        0,
        100},
       {"training",
+       "pretrain_face",
+       &C::pretrain_face,
+       "epochs that the face's stream is trained alone, before both are together",
+       {},
+       0,
+       1e6},
+      {"training",
+       "pretrain_voice",
+       &C::pretrain_voice,
+       "epochs that the voice's stream is trained alone, before both are together",
+       {},
+       0,
+       1e6},
+      {"training",
        "bn_reestimate",
        &C::bn_reestimate,
        "measure batch norm's statistics with dropout off before each evaluation",
@@ -472,6 +486,9 @@ void check(const Config& config) {
                      config.sample_rate);
   if (config.fmin >= config.fmax)
     fail<UsageError>("--fmin: {} Hz is not below --fmax {} Hz", config.fmin, config.fmax);
+  if ((config.pretrain_face > 0 || config.pretrain_voice > 0) && config.stream != "both")
+    fail<UsageError>("--pretrain-{}: with --stream {} there is nothing to train it for",
+                     config.pretrain_face > 0 ? "face" : "voice", config.stream);
   if (config.stream_balance > 0 && config.modality_dropout == 0)
     fail<UsageError>(
         "--stream-balance: needs --modality-dropout, whose pairs of one stream say which is ahead");

@@ -51,6 +51,7 @@ struct Config {
   std::string class_weights = "none";
   double label_smoothing = 0;
   double modality_dropout = 0, stream_balance = 0;
+  std::int64_t pretrain_face = 0, pretrain_voice = 0;
   bool bn_reestimate = true;
   std::int64_t bn_reestimate_batches = 50;
   std::int64_t patience = 0;

@@ -63,6 +63,15 @@ const Settings own_recipe = {{"class_weights", "balanced"}, {"lr", "0.001"},
 /// What a recipe for two streams has no use for when there is one.
 const Settings for_one_stream = {{"modality_dropout", "0"}, {"stream_balance", "0"}};
 
+/// How many of a plan's epochs a face has to itself before the voice joins it, where it is trained
+/// first: it learns that much more slowly.
+constexpr std::int64_t face_first = 5;
+
+std::int64_t number_of(const Settings& settings, const char* key) {
+  const auto found = settings.find(key);
+  return found == settings.end() ? 0 : std::stoll(found->second);
+}
+
 constexpr double both_streams = 1, one_stream = 0.4;
 
 /// Leaves those of the names.
@@ -129,6 +138,9 @@ Plan make_plan(const StudyOptions& options) {
     const bool alone = more.contains("stream");
     if (alone) experiment.settings = experiment.settings + for_one_stream;
     experiment.cost = alone ? one_stream : both_streams;
+    // Of one stream beforehand: as epochs of both, which are longer.
+    experiment.epochs =
+        number_of(experiment.settings, "epochs") + number_of(experiment.settings, "pretrain_face");
     // One actress against the other is two folds and no more.
     experiment.folds =
         options.folds > 0 && more.contains("split") && more.at("split") == "cross-actress"
@@ -156,6 +168,11 @@ Plan make_plan(const StudyOptions& options) {
     const auto vary = [&](const char* name, const char* title, const Settings& change) {
       add(name, title, many, own_recipe, change);
     };
+    const std::int64_t first = face_first * plan.epochs;
+    vary("own-pretrained", "our training, the face's stream alone first",
+         {{"pretrain_face", std::to_string(first)}});
+    vary("own-face-long", "faces alone, our training, as long as with the face's stream first",
+         {{"stream", "face"}, {"epochs", std::to_string(first + plan.epochs)}});
     vary("own-no-masks", "our training without masks", {{"voice_masks", "0"}});
     vary("own-no-absence", "our training without modality dropout", {{"modality_dropout", "0"}});
     vary("own-fixed", "our training on pairs made once", {{"pairing", "fixed"}});

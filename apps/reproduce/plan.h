@@ -35,7 +35,9 @@ struct Experiment {
   std::string name;   ///< of its folders
   std::string title;  ///< for people
   Settings settings;
-  /// The relative time that a run takes.
+  /// All that a run takes, each stream alone beforehand included.
+  std::int64_t epochs = 0;
+  /// The relative time that an epoch takes.
   double cost = 1;
   std::int64_t folds = 0;
 

@@ -33,11 +33,14 @@ struct Run {
   std::string name() const { return folder.path.filename().string(); }
 };
 
-/// Epochs that have ended.
+/// Epochs that have ended, of the run and of each stream alone before it.
 std::int64_t epochs_of(const Run& run) {
-  std::ifstream file(run.folder.metrics());
   std::int64_t count = 0;
-  for (std::string line; std::getline(file, line);) ++count;
+  for (const fs::path& path :
+       {run.folder.path, run.folder.pretrained("face"), run.folder.pretrained("voice")}) {
+    std::ifstream file(RunFolder{path}.metrics());
+    for (std::string line; std::getline(file, line);) ++count;
+  }
   return count;
 }
 
@@ -115,31 +118,30 @@ std::string last_line(const fs::path& log) {
 /// How long the rest will take, by what was done since the program began.
 class Estimate {
  public:
-  Estimate(const Plan& plan, const std::vector<Run>& runs)
-      : plan_(plan), runs_(runs), done_before_(done()) {}
+  explicit Estimate(const std::vector<Run>& runs) : runs_(runs), done_before_(done()) {}
 
   std::string text() const {
     const double now = done(), since = now - done_before_;
     if (since <= 0) return "no estimate before an epoch ends";
     double all = 0;
-    for (const Run& run : runs_) all += run.experiment->cost;
+    for (const Run& run : runs_) all += cost_of(run);
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     return fmt::format("about {} left", clock_text(seconds / since * (all - now)));
   }
 
  private:
-  /// In costs of whole runs.
+  /// Of a whole run; its evaluation takes about as long as an epoch.
+  static double cost_of(const Run& run) {
+    return run.experiment->cost * static_cast<double>(run.experiment->epochs + 1);
+  }
   double done() const {
     double sum = 0;
     for (const Run& run : runs_)
-      sum += run.experiment->cost *
-             (run.folder.finished()
-                  ? 1
-                  : static_cast<double>(epochs_of(run)) / static_cast<double>(plan_.epochs + 1));
+      sum += run.folder.finished() ? cost_of(run)
+                                   : run.experiment->cost * static_cast<double>(epochs_of(run));
     return sum;
   }
 
-  const Plan& plan_;
   const std::vector<Run>& runs_;
   Clock::time_point start_ = Clock::now();
   double done_before_;
@@ -158,7 +160,7 @@ StudyOutcome run_study(const Plan& plan, const fs::path& study, const std::funct
   std::deque<const Run*> waiting;
   for (const Run& run : runs)
     if (!run.folder.finished()) waiting.push_back(&run);
-  const Estimate estimate(plan, runs);
+  const Estimate estimate(runs);
   std::size_t done = runs.size() - waiting.size();
   progress.line(fmt::format("{} runs ({}), {} done before; {} at a time, threads each: {}",
                             runs.size(), plan.summary, done, plan.jobs, plan.threads));

@@ -1,6 +1,6 @@
 #include "apps/train/controls.h"
 
-#include "apps/train/run_pairs.h"
+#include "apps/train/single_stream.h"
 #include "engine/atomic_file.h"
 
 namespace duet {
@@ -38,15 +38,8 @@ Answers answers_when_shuffled(Model& model, Samples& samples, const std::vector<
 }
 
 Config control_config(const Config& config, const RunFolder& folder, const std::string& stream) {
-  Config single = config;
-  single.stream = stream;
-  single.modality_dropout = single.stream_balance = 0;
-  if (config.demo) {
-    single.demo = false;
-    single.faces = std::filesystem::absolute(folder.demo() / "faces").string();
-    single.voices = std::filesystem::absolute(folder.demo() / "voices").string();
-  }
-  return single;
+  const std::int64_t before = stream == "face" ? config.pretrain_face : config.pretrain_voice;
+  return single_stream_config(config, folder, stream, before + config.epochs);
 }
 
 bool control_is_there(const Config& config, const RunFolder& folder, const std::string& stream) {
@@ -54,19 +47,15 @@ bool control_is_there(const Config& config, const RunFolder& folder, const std::
   if (!own.finished()) return false;
   const Config trained =
       resolve(read_toml(read_file(own.config()), own.config().string()), Settings{});
-  return trained.epochs == config.epochs && trained.max_steps == config.max_steps &&
-         trained.patience == config.patience;
+  const Config wanted = control_config(config, folder, stream);
+  return trained.epochs == wanted.epochs && trained.max_steps == wanted.max_steps &&
+         trained.patience == wanted.patience;
 }
 
 Trainer::Outcome train_control(const Config& config, Device device, const RunFolder& folder,
                                const std::string& stream, Progress& progress) {
-  const RunFolder own{folder.control(stream)};
-  const Config single = control_config(config, folder, stream);
-  std::filesystem::create_directories(own.path);
-  write_file_atomically(own.config(), to_toml(single));
-  if (!exists(own.pairs())) write_pairs(own.pairs(), run_pairs(config, folder, progress).pairs);
-  progress.line(fmt::format("control: {} alone, in {}", stream, own.path.string()));
-  return Trainer(single, device, own, progress).run();
+  return train_single_stream(config, device, folder, {folder.control(stream)},
+                             control_config(config, folder, stream), "control", progress);
 }
 
 }  // namespace duet

@@ -22,7 +22,8 @@ Answers answers_when_shuffled(Model& model, Samples& samples, const std::vector<
                               const std::vector<std::size_t>& which, Modality shuffled,
                               int workers);
 
-/// The configuration of the same network on one stream ("face", "voice") alone, by the same recipe.
+/// The configuration of the same network on one stream ("face", "voice") alone, by the same recipe
+/// and for as many epochs as the run gives the stream, before the other joins it and after.
 Config control_config(const Config& config, const RunFolder& folder, const std::string& stream);
 
 /// Whether that has been trained, as long as the run is now.

@@ -24,6 +24,10 @@ struct RunFolder {
   std::filesystem::path control(const std::string& stream) const {
     return path / "controls" / stream;
   }
+  /// The same, before both were trained together.
+  std::filesystem::path pretrained(const std::string& stream) const {
+    return path / "pretrained" / stream;
+  }
   /// The rows that were chosen by measuring.
   std::filesystem::path autotune() const { return path / "autotune.jsonl"; }
   std::filesystem::path demo() const { return path / "demo"; }

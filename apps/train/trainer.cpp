@@ -84,6 +84,21 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
   step_ = std::make_unique<TrainStep>(*model_, *adam_, class_weights);
 }
 
+/// What a run starts from: inputs' statistics, and streams that were trained before.
+void Trainer::begin() {
+  model_->description.normalization = measure_normalization(*samples_, *model_, pairs_);
+  if (config_.pretrain_face == 0 && config_.pretrain_voice == 0) return;
+  std::map<std::string, Tensor> state = model_->network().state();
+  for (const auto& [stream, epochs] :
+       {std::pair("face", config_.pretrain_face), std::pair("voice", config_.pretrain_voice)}) {
+    if (epochs == 0) continue;
+    const std::filesystem::path path = RunFolder{folder_.pretrained(stream)}.model();
+    for (const auto& [name, tensor] : read_safetensors(path).tensors)
+      if (name.starts_with(fmt::format("{}.", stream))) state[name] = tensor;
+  }
+  model_->network().load_state(state, folder_.path.string());
+}
+
 void Trainer::resume() {
   const Safetensors file = read_safetensors(folder_.last());
   ModelDescription description = from_metadata(file.metadata, folder_.last().string());
@@ -177,7 +192,7 @@ Trainer::Outcome Trainer::run() {
   if (exists(folder_.last()))
     resume();
   else
-    model_->description.normalization = measure_normalization(*samples_, *model_, pairs_);
+    begin();
   if (config_.tensorboard) {
     events_.emplace(folder_.path);
     write_epoch_events(*events_, state_.metrics);

@@ -52,6 +52,7 @@ class Trainer {
     double mean() const { return milliseconds / static_cast<double>(steps); }
   };
 
+  void begin();
   void resume();
   void save_checkpoint();
   BatchPlan training_plan(const std::vector<Pair>& pairs) const;

@@ -122,6 +122,60 @@ TEST_CASE("resume: a run stopped by Ctrl-C in the middle of an epoch") {
   check_same(stopped, straight);
 }
 
+TEST_CASE("resume: a run stopped by Ctrl-C while a stream is trained alone") {
+  const TemporaryFolder folder;
+  const fs::path stopped = folder / "stopped", straight = folder / "straight";
+  const Words options =
+      random_options + epochs(2) +
+      Words{"--pretrain-face", "200", "--pretrain-voice", "2", "--checkpoint-every", "1"};
+  Process process(DUET_TRAIN_MM, begin(stopped, options));
+  wait_for_step(process, stopped / "pretrained" / "face", 3);
+  process.signal(SIGINT);
+  const Ended ended = process.wait();
+  REQUIRE_MESSAGE(ended.status == 130, to_string(ended));
+  CHECK(!fs::exists(stopped / "last.safetensors"));
+  finish(resume(stopped));
+  finish(begin(straight, options));
+  check_same(stopped, straight);
+  // A control has as many epochs as the run gave its stream.
+  finish(resume(stopped, {"--controls", "all"}));
+  const auto control_epochs = [&](const char* stream) {
+    return lines_of(read_text(stopped / "controls" / stream / "metrics.jsonl")).size();
+  };
+  CHECK(control_epochs("face") == 202);
+  CHECK(control_epochs("voice") == 4);
+}
+
+TEST_CASE("pretraining: a run begins with the weights of the stream's best model") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run", other = folder / "other";
+  finish(begin(run, epochs(1) + Words{"--pretrain-face", "1"}));
+  finish(begin(other, epochs(1) + Words{"--stream", "face", "--seed", "7"}));
+  // The run begins again, from another model, and learns nothing.
+  for (const char* file : {"last.safetensors", "model.safetensors", "evaluation.json"})
+    fs::remove(run / file);
+  fs::copy_file(other / "model.safetensors", run / "pretrained" / "face" / "model.safetensors",
+                fs::copy_options::overwrite_existing);
+  std::string config = read_text(run / "config.toml");
+  const std::size_t lr = config.find("\nlr = ");
+  REQUIRE(lr != std::string::npos);
+  config.replace(lr, config.find('\n', lr + 1) - lr, "\nlr = 0.0");
+  write_text(run / "config.toml", config);
+  finish(resume(run));
+  const auto from = read_safetensors(other / "model.safetensors").tensors;
+  const auto to = read_safetensors(run / "model.safetensors").tensors;
+  std::size_t compared = 0;
+  for (const auto& [name, tensor] : from) {
+    if (!name.starts_with("face.") || name.find("running") != std::string::npos) continue;
+    ++compared;
+    const Tensor& taken = to.at(name);
+    REQUIRE(taken.shape() == tensor.shape());
+    CHECK(std::equal(tensor.span<float>().begin(), tensor.span<float>().end(),
+                     taken.span<float>().begin()));
+  }
+  CHECK(compared == 24);  // eight convolutions, their norms' weights and biases
+}
+
 TEST_CASE("resume: a run killed at several moments") {
   const TemporaryFolder folder;
   for (const Words& checkpoints : {Words{}, Words{"--checkpoint-every", "1"}}) {
