@@ -41,7 +41,7 @@ inline constexpr int philox_vec_blocks = 2 * lanes<std::uint64_t>;
 inline constexpr int philox_vec_words = 4 * philox_vec_blocks;
 
 /// The words of blocks `first` … `first` + philox_vec_blocks − 1 in their order: word w of block l
-/// at words[4 l + w]. `first` is a multiple of philox_vec_blocks.
+/// at words[4 l + w].
 DUET_INLINE void philox_words(const Philox& philox, std::uint64_t first,
                               std::uint32_t (&words)[philox_vec_words]) {
   using namespace philox_vec;
