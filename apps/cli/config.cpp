@@ -489,6 +489,9 @@ void check(const Config& config) {
   if ((config.pretrain_face > 0 || config.pretrain_voice > 0) && config.stream != "both")
     fail<UsageError>("--pretrain-{}: with --stream {} there is nothing to train it for",
                      config.pretrain_face > 0 ? "face" : "voice", config.stream);
+  if (config.voice_speed > 0 && !config.augment_voices)
+    fail<UsageError>(
+        "--voice-speed: is part of --augment-voices, which --no-augment-voices leaves out");
   if (config.stream_balance > 0 && config.modality_dropout == 0)
     fail<UsageError>(
         "--stream-balance: needs --modality-dropout, whose pairs of one stream say which is ahead");

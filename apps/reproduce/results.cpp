@@ -38,7 +38,8 @@ struct Finished {
 };
 
 struct Spread {
-  double mean = 0, deviation = 0;  ///< of the sample; 0 of a single value
+  double mean = 0;
+  ordered_json deviation;  ///< of the sample; null for a single value, which says nothing of it
 };
 
 Spread spread_of(const std::vector<double>& values) {
@@ -192,7 +193,7 @@ ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* 
   } else if (!cell.incomparable.empty()) {
     judge("not comparable", cell.incomparable);
   } else if (!ours) {
-    judge("not comparable", "this study has no such corpus");
+    judge("not comparable", "this study has no such corpus, or was asked for other experiments");
   } else if (interval.is_null()) {
     judge("not comparable", "too few people for an interval of ours");
   } else {

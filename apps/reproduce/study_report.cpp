@@ -21,8 +21,10 @@ std::string percent(const ordered_json& value) {
   return fmt::format("{:.1f}", 100 * value.get<double>());
 }
 
+/// Without a deviation where there was a single seed.
 std::string plus_minus(const ordered_json& mean, const ordered_json& deviation) {
-  return fmt::format("{} ± {}", percent(mean), percent(deviation));
+  return deviation.is_null() ? percent(mean)
+                             : fmt::format("{} ± {}", percent(mean), percent(deviation));
 }
 
 std::string range(const ordered_json& interval) {
@@ -74,8 +76,8 @@ Table questions(const ordered_json& results) {
     table.rows.push_back(
         {{text_of(c, "question")},
          {fmt::format("{} − {}", text_of(c, "first"), text_of(c, "second"))},
-         {fmt::format("{:+.1f} ± {:.1f}", 100 * c.at("difference").get<double>(),
-                      100 * c.at("sd").get<double>()),
+         {fmt::format("{}{}", c.at("difference").get<double>() < 0 ? "" : "+",
+                      plus_minus(c.at("difference"), c.at("sd"))),
           fmt::format("{}-{}", text_of(c, "first"), text_of(c, "second")), c.at("difference")},
          {paired ? c.at("groups").dump() : ""},
          {paired ? fmt::format("{:.3f} ({:.3f})", c.at("p").get<double>(),

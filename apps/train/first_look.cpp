@@ -69,8 +69,10 @@ void decode_all(Samples& samples, const Model& model, const std::vector<Pair>& p
   std::size_t shown = 0;
   for (const std::string& why : refused)
     if (++shown <= 10) list += "\n  " + why;
-  fail<DataError>("{} of the files cannot be used; mend or remove them and start again:{}{}",
-                  refused.size(), list, refused.size() > 10 ? "\n  …" : "");
+  fail<DataError>(
+      "{} of the files cannot be used; mend them and --resume, or remove them and start again with "
+      "another --out:{}{}",
+      refused.size(), list, refused.size() > 10 ? "\n  …" : "");
 }
 
 Normalization measure_normalization(Samples& samples, const Model& model,

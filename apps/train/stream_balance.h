@@ -10,7 +10,7 @@
 /// jumps where the streams change places, and takes s from a linear head's two halves.)
 
 #include <array>
-#include <optional>
+#include <span>
 
 #include "engine/tensor.h"
 
@@ -26,9 +26,9 @@ class StreamBalance {
   void add(const Tensor& logits, std::span<const std::int32_t> labels, const Tensor& face,
            const Tensor& voice);
 
-  /// What the rate of a stream is multiplied by in the step after the next to end, or, where the
-  /// last one `started` has not ended yet, in the next. Either way it goes by the steps up to the
-  /// last but one, so that a training that was interrupted in between has the same bits.
+  /// What the rate of a stream is multiplied by in the step that is staged next: while one is under
+  /// way (`started`), the one after it. Either way by the steps up to the last but one before it,
+  /// so that a training that was interrupted in between has the same bits.
   double face_rate(bool started) const { return rate(started, 0); }
   double voice_rate(bool started) const { return rate(started, 1); }
 

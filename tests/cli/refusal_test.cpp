@@ -109,7 +109,7 @@ std::string model() { return (tiny_run() / "model.safetensors").string(); }
 
 TEST_CASE("refused: files that are no faces and no voices") {
   Corpus corpus;
-  Words reasons = {"mend or remove", "9 of the files"};
+  Words reasons = {"mend them", "9 of the files"};
   for (const Bad& bad : bad_faces) spoil(corpus.paths.faces, bad);
   for (const Bad& bad : bad_voices) spoil(corpus.paths.voices, bad);
 

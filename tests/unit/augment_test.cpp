@@ -145,11 +145,11 @@ TEST_CASE_TEMPLATE("augment_wave: every row against the f64 reference", T, float
       for (std::size_t i = 0; i < y.size(); ++i)
         worst = std::max(worst, std::abs(y[i] - expected[i]));
       // Values up to 1.7 · 1.4 with one rounding each of the amplitude, the two products and the
-      // sum; up to 1.7 times seven units of a place between two samples, which differ by up to 2;
-      // and an energy of `samples` terms in double, half of whose relative error the noise,
-      // below 0.4, takes on.
+      // sum; up to 1.7 times seven units of a value between two samples, which differ by up to 2;
+      // two roundings in double of a place up to `samples`, times that slope; and an energy of
+      // `samples` terms in double, half of whose relative error the noise, below 0.4, takes on.
       const double unit = sizeof(T) == 4 ? 0x1p-24 : 0x1p-53;
-      CHECK(worst < (4 * 2.4 + 7 * 1.7) * unit + 0.4 * p.samples / 2 * 0x1p-53);
+      CHECK(worst < (4 * 2.4 + 7 * 1.7) * unit + (0.4 / 2 + 1.7 * 2 * 2) * p.samples * 0x1p-53);
     });
   }
 }

@@ -152,6 +152,7 @@ TEST_CASE("config: options that contradict each other") {
   says({{"fmin", "8000"}}, "--fmin: ");
   says({{"stream", "voice"}, {"pretrain_face", "3"}},
        "--pretrain-face: with --stream voice there is nothing");
+  says({{"voice_speed", "0.1"}, {"augment_voices", "false"}}, "--voice-speed: ");
   says({{"stream_balance", "1"}}, "--stream-balance: needs --modality-dropout");
   says({{"stream", "voice"}, {"modality_dropout", "0.1"}},
        "--modality-dropout: with --stream voice there is no other");

@@ -212,7 +212,8 @@ TEST_CASE("results: run as in the paper, a figure is within or differs") {
 
 TEST_CASE("results: the folds of a seed are pooled") {
   Study study;
-  const Experiment own{"own", "own", {}, 1, 2}, voice{"own-voice", "own-voice", {}, 1, 2};
+  const Experiment own{.name = "own", .title = "own", .settings = {}, .folds = 2},
+      voice{.name = "own-voice", .title = "own-voice", .settings = {}, .folds = 2};
   study.plan.experiments = {own, voice};
   study.plan.seeds = {1};
   const auto write = [&](const Experiment& experiment, int fold, int right) {
@@ -228,6 +229,7 @@ TEST_CASE("results: the folds of a seed are pooled") {
   CHECK(pooled.at("people") == 6);
   CHECK(pooled.at("uar").at("mean").get<double>() == Approx(0.75));
   CHECK(pooled.at("uar").at("seeds").size() == 1);
+  CHECK(pooled.at("uar").at("sd").is_null());
   CHECK(pooled.at("runs").at(0).at("n") == 72);
   CHECK(pooled.at("runs").at(0).at("unique_speakers") == 6);
   CHECK(pooled.at("runs").at(0).at("fingerprints") == ordered_json{"first", "second"});
