@@ -59,6 +59,12 @@ DUET_HOST_DEVICE inline double noise_level(const WaveAugmentation& how) {
   return std::pow(10.0, -how.snr_db / 20.0);
 }
 
+/// That amplitude, for a clip of `samples` whose squares add up to `energy`.
+DUET_HOST_DEVICE inline double noise_amplitude(const WaveAugmentation& how, double energy,
+                                               std::int64_t samples) {
+  return std::sqrt(energy / static_cast<double>(samples)) * noise_level(how);
+}
+
 /// Sample i of the clip `x` as it is played under `how`, before noise and gain.
 template <class T>
 DUET_HOST_DEVICE inline T played(const WaveAugmentation& how, const T* x, std::int64_t samples,

@@ -49,9 +49,8 @@ void forward(const AugmentWaveParams& p, const T* x,
     const WaveAugmentation& how = augmentations[static_cast<std::size_t>(n)];
     const T* in = x + n * p.samples;
     T* out = y + n * p.samples;
-    const double level = noise_level(how);
-    const double energy = level > 0 ? energy_of(in, p.samples) : 0;
-    const T amplitude = static_cast<T>(std::sqrt(energy / static_cast<double>(p.samples)) * level);
+    const double energy = noise_level(how) > 0 ? energy_of(in, p.samples) : 0;
+    const auto amplitude = static_cast<T>(noise_amplitude(how, energy, p.samples));
     if (how.speed == 1) {
       // From `begin` to `end` the clip, silence before and after.
       const std::int64_t begin = std::clamp<std::int64_t>(how.shift, 0, p.samples);

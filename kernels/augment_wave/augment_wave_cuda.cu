@@ -36,8 +36,7 @@ __global__ void __launch_bounds__(block_threads)
   double sum = 0;
   for (unsigned i = threadIdx.x; i < blocks; i += block_threads) sum += energy[clip * blocks + i];
   sum = simt::block_sum(sum);
-  const T amplitude =
-      static_cast<T>(std::sqrt(sum / static_cast<double>(samples)) * noise_level(how));
+  const auto amplitude = static_cast<T>(noise_amplitude(how, sum, samples));
 
   const Philox philox{seed, how.stream};
   const T* wave = x + clip * samples;

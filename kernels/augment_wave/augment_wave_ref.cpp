@@ -13,8 +13,7 @@ void forward(const AugmentWaveParams& p, const T* x,
     T* out = y + n * p.samples;
     double energy = 0;
     for (std::int64_t i = 0; i < p.samples; ++i) energy += static_cast<double>(in[i]) * in[i];
-    const T amplitude =
-        static_cast<T>(std::sqrt(energy / static_cast<double>(p.samples)) * noise_level(how));
+    const auto amplitude = static_cast<T>(noise_amplitude(how, energy, p.samples));
     const Philox philox{p.seed, how.stream};
     for (std::int64_t i = 0; i < p.samples; ++i) {
       T value = played(how, in, p.samples, i);

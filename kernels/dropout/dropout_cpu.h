@@ -14,7 +14,7 @@ void apply_dropout(const Philox& mask, float p, std::int64_t first, std::int64_t
   const T scale = T(1) / (T(1) - T(p));
   // Philox::to_uniform(word) ≥ p, without leaving the integers.
   const auto least = static_cast<std::uint32_t>(std::ceil(static_cast<double>(p) * 0x1p24)) << 8;
-  for (std::int64_t start = first / span * span; start < first + count; start += span) {
+  for (std::int64_t start = first / 4 * 4; start < first + count; start += span) {
     std::uint32_t words[span];
     philox_words(mask, static_cast<std::uint64_t>(start) / 4, words);
     const auto keep = [&](std::int64_t i) {
