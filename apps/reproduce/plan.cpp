@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
 #include "kernels/base/error.h"
@@ -72,6 +73,7 @@ std::int64_t number_of(const Settings& settings, const char* key) {
   return found == settings.end() ? 0 : std::stoll(found->second);
 }
 
+/// The time that an epoch takes, relatively.
 constexpr double both_streams = 1, one_stream = 0.4;
 
 /// Leaves those of the names.
@@ -137,10 +139,12 @@ Plan make_plan(const StudyOptions& options) {
     if (!voices.empty()) experiment.settings["voices"] = voices;
     const bool alone = more.contains("stream");
     if (alone) experiment.settings = experiment.settings + for_one_stream;
-    experiment.cost = alone ? one_stream : both_streams;
-    // Of one stream beforehand: as epochs of both, which are longer.
-    experiment.epochs =
-        number_of(experiment.settings, "epochs") + number_of(experiment.settings, "pretrain_face");
+    const std::int64_t itself = number_of(experiment.settings, "epochs"),
+                       beforehand = number_of(experiment.settings, "pretrain_face");
+    experiment.epochs = itself + beforehand;
+    experiment.cost = (static_cast<double>(itself) * (alone ? one_stream : both_streams) +
+                       static_cast<double>(beforehand) * one_stream) /
+                      static_cast<double>(experiment.epochs);
     // One actress against the other is two folds and no more.
     experiment.folds =
         options.folds > 0 && more.contains("split") && more.at("split") == "cross-actress"
@@ -171,6 +175,8 @@ Plan make_plan(const StudyOptions& options) {
     const std::int64_t first = face_first * plan.epochs;
     vary("own-pretrained", "our training, the face's stream alone first",
          {{"pretrain_face", std::to_string(first)}});
+    vary("own-long", "our training, both streams for as long as with the face's first",
+         {{"epochs", std::to_string(plan.epochs + std::lround(one_stream * first))}});
     vary("own-face-long", "faces alone, our training, as long as with the face's stream first",
          {{"stream", "face"}, {"epochs", std::to_string(first + plan.epochs)}});
     vary("own-no-masks", "our training without masks", {{"voice_masks", "0"}});

@@ -37,7 +37,7 @@ struct Experiment {
   Settings settings;
   /// All that a run takes, each stream alone beforehand included.
   std::int64_t epochs = 0;
-  /// The relative time that an epoch takes.
+  /// The relative time that one of them takes, on average.
   double cost = 1;
   std::int64_t folds = 0;
 

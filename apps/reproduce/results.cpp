@@ -224,6 +224,8 @@ constexpr Comparison comparisons[] = {
     {"what the face adds to the voice, trained first", "own-pretrained", "own-voice"},
     {"what the voice adds to the face, trained first", "own-pretrained", "own-face-long"},
     {"what training the face first brings", "own-pretrained", "own"},
+    {"what training the face first brings, against as long with both", "own-pretrained",
+     "own-long"},
     {"what the face adds to TESS (words unheard)", "tess", "tess-voice"},
     {"what the face adds to TESS (actress unheard)", "tess-cross", "tess-cross-voice"},
     {"what our training adds to the paper's", "own", "paper-both"},
