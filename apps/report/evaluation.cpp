@@ -1,5 +1,6 @@
 #include "apps/report/evaluation.h"
 
+#include <functional>
 #include <set>
 
 #include "apps/report/calibration.h"
@@ -14,15 +15,12 @@ template <class Name>
 std::size_t count_different(const Answers& answers, Name&& name) {
   std::set<std::string> names;
   for (const Answer& answer : answers)
-    if (const std::string value = name(answer.pair); !value.empty()) names.insert(value);
+    if (const auto& value = std::invoke(name, answer.pair); !value.empty()) names.insert(value);
   return names.size();
 }
 
-std::string speaker_of(const Pair& pair) { return pair.speaker; }
-std::string person_of(const Pair& pair) { return pair.person; }
-
-ordered_json intervals_over(const Answers& answers, std::string (*group_of)(const Pair&)) {
-  const Groups groups = groups_of(answers, group_of);
+ordered_json intervals_over(const Answers& answers, const People& people) {
+  const Groups groups = groups_of(answers, people);
   ordered_json json;
   json["groups"] = groups.size();
   const auto add = [&](const char* key, Figure figure) {
@@ -65,17 +63,17 @@ ordered_json intervals_json(const Answers& answers) {
   ordered_json json;
   json["level"] = interval_level;
   json["resamples"] = interval_resamples;
-  if (count_different(answers, speaker_of) > 0)
-    json["speakers"] = intervals_over(answers, speaker_of);
-  if (count_different(answers, person_of) > 0) json["persons"] = intervals_over(answers, person_of);
+  for (const People& people : people_in(answers))
+    json[people.name] = intervals_over(answers, people);
   return json;
 }
 
 std::optional<Interval> widest_interval(const ordered_json& figures, const char* name) {
   std::optional<Interval> widest;
-  for (const char* groups : {"speakers", "persons"}) {
-    const ordered_json::json_pointer where(fmt::format("/intervals/{}/{}", groups, name));
-    if (!figures.contains(where) || !figures.at(where).is_array()) continue;
+  for (const People& people : all_people) {
+    const ordered_json::json_pointer where(fmt::format("/intervals/{}/{}", people.name, name));
+    if (!figures.contains(where)) continue;
+    if (figures.at(where).is_null()) return std::nullopt;
     const Interval found{figures.at(where).at(0), figures.at(where).at(1)};
     if (!widest || found.high - found.low > widest->high - widest->low) widest = found;
   }
@@ -83,11 +81,10 @@ std::optional<Interval> widest_interval(const ordered_json& figures, const char*
 }
 
 ordered_json unique_json(const Answers& answers) {
-  return {
-      {"unique_clips", count_different(answers, [](const Pair& p) { return p.voice.string(); })},
-      {"unique_speakers", count_different(answers, speaker_of)},
-      {"unique_faces", count_different(answers, [](const Pair& p) { return p.face.string(); })},
-      {"unique_persons", count_different(answers, person_of)}};
+  return {{"unique_clips", count_different(answers, &Pair::voice)},
+          {"unique_speakers", count_different(answers, &Pair::speaker)},
+          {"unique_faces", count_different(answers, &Pair::face)},
+          {"unique_persons", count_different(answers, &Pair::person)}};
 }
 
 ordered_json evaluation_json(const Answers& answers) {

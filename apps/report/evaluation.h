@@ -17,7 +17,7 @@ nlohmann::ordered_json figures_json(const Metrics& metrics);
 nlohmann::ordered_json intervals_json(const Answers& answers);
 
 /// The wider of the intervals that a figure has over speakers and over persons: what is safe to
-/// say.
+/// say. Nothing where there was only one of either.
 std::optional<Interval> widest_interval(const nlohmann::ordered_json& figures, const char* name);
 
 /// How many different files and people were asked about.

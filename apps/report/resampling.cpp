@@ -1,5 +1,6 @@
 #include "apps/report/resampling.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -55,10 +56,19 @@ double mean_difference(const Numbered<std::pair<Metrics, Metrics>>& groups, Figu
 
 }  // namespace
 
-Groups groups_of(const Answers& answers, const std::function<std::string(const Pair&)>& name_of) {
+std::vector<People> people_in(const Answers& answers) {
+  std::vector<People> named;
+  for (const People& people : all_people)
+    if (std::any_of(answers.begin(), answers.end(),
+                    [&](const Answer& a) { return !(a.pair.*people.who).empty(); }))
+      named.push_back(people);
+  return named;
+}
+
+Groups groups_of(const Answers& answers, const People& people) {
   Groups groups;
   for (const Answer& answer : answers)
-    groups[name_of(answer.pair)].add(answer.pair.label, answer.label());
+    groups[answer.pair.*people.who].add(answer.pair.label, answer.label());
   return groups;
 }
 

@@ -2,12 +2,12 @@
 /// How far a figure would move with other people: intervals and tests that resample whole speakers
 /// or persons, because the answers on one voice, or one face, are not independent of each other.
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "apps/report/answers.h"
 #include "apps/report/interval.h"
@@ -17,9 +17,18 @@ namespace duet {
 /// A figure of a confusion matrix: `&Metrics::uar`.
 using Figure = double (Metrics::*)() const;
 
+/// Whom figures are resampled over.
+struct People {
+  const char* name;
+  std::string Pair::*who;
+};
+inline constexpr People all_people[] = {{"speakers", &Pair::speaker}, {"persons", &Pair::person}};
+/// Those whom the answers name.
+std::vector<People> people_in(const Answers& answers);
+
 /// The answers of each group (a speaker, a person) apart, by its name.
 using Groups = std::map<std::string, Metrics>;
-Groups groups_of(const Answers& answers, const std::function<std::string(const Pair&)>& name_of);
+Groups groups_of(const Answers& answers, const People& people);
 
 inline constexpr double interval_level = 0.95;
 inline constexpr int interval_resamples = 2000;

@@ -1,5 +1,6 @@
 #include "apps/reproduce/results.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -34,7 +35,7 @@ struct Finished {
   std::vector<SeedRuns> seeds;
 
   std::string stream() const { return seeds.front().evaluations.front().at("stream"); }
-  bool hears_voices() const { return stream() != "face"; }
+  std::vector<People> people() const { return people_in(seeds.front().answers); }
 };
 
 struct Spread {
@@ -69,40 +70,47 @@ Finished read(const Plan& plan, const Experiment& experiment, const fs::path& st
   return finished;
 }
 
-/// Whose answers are resampled together.
-std::string group_of(bool speakers, const Pair& pair) {
-  return speakers ? pair.speaker : pair.person;
-}
-
-/// The answers of each seed, by the people whom an interval resamples.
-std::vector<Groups> groups_of_seeds(const Finished& e) {
-  const bool speakers = e.hears_voices();
+/// The answers of each seed, by speaker or by person.
+std::vector<Groups> groups_of_seeds(const Finished& e, const People& people) {
   std::vector<Groups> seeds;
-  for (const SeedRuns& runs : e.seeds)
-    seeds.push_back(
-        groups_of(runs.answers, [&](const Pair& pair) { return group_of(speakers, pair); }));
+  for (const SeedRuns& runs : e.seeds) seeds.push_back(groups_of(runs.answers, people));
   return seeds;
 }
 
-std::size_t count_people(const Finished& e) {
-  std::set<std::string> names;
-  for (const Groups& seed : groups_of_seeds(e))
-    for (const auto& [name, metrics] : seed) names.insert(name);
-  return names.size();
+/// How many there are over all seeds: {"speakers": 20, "persons": 427}.
+ordered_json people_json(const Finished& e) {
+  ordered_json counts = ordered_json::object();
+  for (const People& people : e.people()) {
+    std::set<std::string> names;
+    for (const Groups& seed : groups_of_seeds(e, people))
+      for (const auto& [name, metrics] : seed) names.insert(name);
+    counts[people.name] = names.size();
+  }
+  return counts;
 }
 
-ordered_json interval_json(const std::optional<Interval>& interval) {
-  return interval ? ordered_json{interval->low, interval->high} : ordered_json(nullptr);
+/// The wider of a figure's intervals over speakers and over persons, and over whom it is; null
+/// where there is a single one of either.
+ordered_json interval_json(const Finished& e, Figure figure) {
+  ordered_json json = {{"interval", nullptr}, {"over", nullptr}};
+  double widest = -1;
+  for (const People& people : e.people()) {
+    const auto found = bootstrap_interval(groups_of_seeds(e, people), figure);
+    if (!found) return {{"interval", nullptr}, {"over", people.name}};
+    if (found->high - found->low <= widest) continue;
+    widest = found->high - found->low;
+    json = {{"interval", {found->low, found->high}}, {"over", people.name}};
+  }
+  return json;
 }
 
 ordered_json spread_json(const Finished& e, Figure figure) {
   std::vector<double> values;
   for (const SeedRuns& runs : e.seeds) values.push_back((metrics_of(runs.answers).*figure)());
   const Spread spread = spread_of(values);
-  return {{"seeds", values},
-          {"mean", spread.mean},
-          {"sd", spread.deviation},
-          {"interval", interval_json(bootstrap_interval(groups_of_seeds(e), figure))}};
+  ordered_json json = {{"seeds", values}, {"mean", spread.mean}, {"sd", spread.deviation}};
+  json.update(interval_json(e, figure));
+  return json;
 }
 
 /// The mean over all runs of a figure that each evaluation has, or null.
@@ -124,8 +132,7 @@ ordered_json experiment_json(const Finished& e) {
     if (key != "faces" && key != "voices") json["settings"][key] = value;
   json["stream"] = e.stream();
   if (e.experiment->folds > 0) json["folds"] = e.experiment->folds;
-  json["intervals_over"] = e.hears_voices() ? "speakers" : "persons";
-  json["people"] = count_people(e);
+  json["people"] = people_json(e);
   json["accuracy"] = spread_json(e, &Metrics::accuracy);
   json["uar"] = spread_json(e, &Metrics::uar);
   json["macro_f1"] = spread_json(e, &Metrics::macro_f1);
@@ -177,9 +184,9 @@ ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* 
     json["verdict"] = verdict;
     json["reason"] = reason;
   };
-  ordered_json interval;
+  ordered_json spread, interval;
   if (ours) {
-    const ordered_json spread = spread_json(*ours, figure_of(cell.figure));
+    spread = spread_json(*ours, figure_of(cell.figure));
     interval = spread.at("interval");
     json["experiment"] = cell.experiment;
     json["ours"] = spread.at("mean");
@@ -199,9 +206,10 @@ ordered_json cell_json(const Plan& plan, const PaperCell& cell, const Finished* 
   } else {
     const double paper = cell.printed.percent / 100;
     const bool within = interval[0] <= paper && paper <= interval[1];
-    const std::string where = fmt::format("the paper's figure lies {} our 95 % interval over {} {}",
-                                          within ? "inside" : "outside", count_people(*ours),
-                                          ours->hears_voices() ? "speakers" : "persons");
+    const std::string over = spread.at("over");
+    const std::string where =
+        fmt::format("the paper's figure lies {} our 95 % interval over {} {}",
+                    within ? "inside" : "outside", people_json(*ours).at(over).dump(), over);
     const std::vector<std::string> apart = differences(plan, cell, *ours);
     if (apart.empty())
       judge(within ? "within" : "differs", where);
@@ -246,28 +254,47 @@ constexpr Comparison comparisons[] = {
     {"what known actresses are worth (TESS alone)", "tess-voice", "tess-cross-voice", false},
 };
 
-PairedTest test_of(const Finished& first, const Finished& second) {
+bool same_pairs(const SeedRuns& a, const SeedRuns& b) {
+  // A file that only one of the two looked at has no counterpart.
+  const auto alike = [](const fs::path& one, const fs::path& other) {
+    return one.empty() || other.empty() || one == other;
+  };
+  return a.fingerprints() == b.fingerprints() &&
+         std::equal(a.answers.begin(), a.answers.end(), b.answers.begin(), b.answers.end(),
+                    [&](const Answer& x, const Answer& y) {
+                      return x.pair.label == y.pair.label && alike(x.pair.face, y.pair.face) &&
+                             alike(x.pair.voice, y.pair.voice);
+                    });
+}
+
+PairedTest test_over(const People& people, const Finished& first, const Finished& second) {
   std::vector<PairedGroups> runs;
-  const bool speakers = first.hears_voices();
   for (std::size_t r = 0; r < first.seeds.size(); ++r) {
-    const SeedRuns &a = first.seeds[r], &b = second.seeds[r];
-    bool same = a.fingerprints() == b.fingerprints() && a.answers.size() == b.answers.size();
     PairedGroups& groups = runs.emplace_back();
-    for (std::size_t i = 0; same && i < a.answers.size(); ++i) {
-      const Pair &one = a.answers[i].pair, &other = b.answers[i].pair;
-      // A file that only one of the two looked at has no counterpart.
-      same = one.label == other.label &&
-             (one.face.empty() || other.face.empty() || one.face == other.face) &&
-             (one.voice.empty() || other.voice.empty() || one.voice == other.voice);
-      auto& [ours, theirs] = groups[group_of(speakers, one)];
-      ours.add(one.label, a.answers[i].label());
-      theirs.add(other.label, b.answers[i].label());
+    const Answers &a = first.seeds[r].answers, &b = second.seeds[r].answers;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      auto& [ours, theirs] = groups[a[i].pair.*people.who];
+      ours.add(a[i].pair.label, a[i].label());
+      theirs.add(b[i].pair.label, b[i].label());
     }
-    if (!same)
-      fail<DataError>("{} and {}, seed {}: were asked different pairs", first.experiment->name,
-                      second.experiment->name, a.seed);
   }
   return paired_test(runs, &Metrics::uar);
+}
+
+/// Of the tests over speakers and over persons the one that says less.
+ordered_json test_json(const Finished& first, const Finished& second) {
+  for (std::size_t r = 0; r < first.seeds.size(); ++r)
+    if (!same_pairs(first.seeds[r], second.seeds[r]))
+      fail<DataError>("{} and {}, seed {}: were asked different pairs", first.experiment->name,
+                      second.experiment->name, first.seeds[r].seed);
+  ordered_json json;
+  for (const People& people : first.people()) {
+    const PairedTest test = test_over(people, first, second);
+    if (json.is_null() || test.p > json.at("p").get<double>())
+      json = {
+          {"p", test.p}, {"least_p", test.least_p}, {"groups", test.groups}, {"over", people.name}};
+  }
+  return json;
 }
 
 ordered_json comparison_json(const Comparison& c, const Finished& first, const Finished& second) {
@@ -280,12 +307,8 @@ ordered_json comparison_json(const Comparison& c, const Finished& first, const F
                        {"second", c.second},        {"seeds", differences},
                        {"difference", spread.mean}, {"sd", spread.deviation},
                        {"paired", c.paired}};
-  if (c.paired) {
-    const PairedTest test = test_of(first, second);
-    json["p"] = test.p;
-    json["least_p"] = test.least_p;
-    json["groups"] = test.groups;
-  }
+  if (c.paired)
+    if (const ordered_json test = test_json(first, second); !test.is_null()) json.update(test);
   return json;
 }
 

@@ -27,9 +27,19 @@ std::string plus_minus(const ordered_json& mean, const ordered_json& deviation) 
                              : fmt::format("{} ± {}", percent(mean), percent(deviation));
 }
 
-std::string range(const ordered_json& interval) {
+/// Of a figure that has an "interval".
+std::string range(const ordered_json& figure) {
+  const ordered_json& interval = figure.at("interval");
   if (interval.is_null()) return "–";
   return fmt::format("{} to {}", percent(interval[0]), percent(interval[1]));
+}
+
+/// "20 speakers, 427 persons"
+std::string people_text(const ordered_json& people) {
+  std::vector<std::string> counts;
+  for (const auto& [name, count] : people.items())
+    counts.push_back(fmt::format("{} {}", count.dump(), name));
+  return fmt::format("{}", fmt::join(counts, ", "));
 }
 
 /// A cell's text, and the figure in it, if it has a name.
@@ -65,25 +75,26 @@ Table questions(const ordered_json& results) {
   Table table{"Questions",
               "Differences of UAR in points: their mean and deviation over the seeds. p: a "
               "permutation test on the same pairs, which exchanges the two systems' answers to "
-              "whole people (speakers, where both hear some); in brackets the least that it could "
-              "be with so few, and after Holm's adjustment for all questions at once. It is about "
-              "the networks that were trained and says what other people might change, not what "
-              "another training would.",
+              "whole people, to speakers or to the persons seen: the larger of both p, and whose "
+              "it is; in brackets the least that it could be with so few, and after Holm's "
+              "adjustment for all questions at once. It is about the networks that were trained "
+              "and says what other people might change, not what another training would.",
               {"question", "experiments", "points", "people", "p (least)", "p, Holm"},
               {}};
   for (const ordered_json& c : results.at("comparisons")) {
-    const bool paired = c.at("paired");
+    const bool tested = c.contains("p");
     table.rows.push_back(
         {{text_of(c, "question")},
          {fmt::format("{} − {}", text_of(c, "first"), text_of(c, "second"))},
          {fmt::format("{}{}", c.at("difference").get<double>() < 0 ? "" : "+",
                       plus_minus(c.at("difference"), c.at("sd"))),
           fmt::format("{}-{}", text_of(c, "first"), text_of(c, "second")), c.at("difference")},
-         {paired ? c.at("groups").dump() : ""},
-         {paired ? fmt::format("{:.3f} ({:.3f})", c.at("p").get<double>(),
-                               c.at("least_p").get<double>())
-                 : "other pairs"},
-         {paired ? fmt::format("{:.3f}", c.at("p_holm").get<double>()) : ""}});
+         {tested ? fmt::format("{} {}", c.at("groups").dump(), text_of(c, "over")) : ""},
+         {tested           ? fmt::format("{:.3f} ({:.3f})", c.at("p").get<double>(),
+                                         c.at("least_p").get<double>())
+          : c.at("paired") ? "people unknown"
+                           : "other pairs"},
+         {tested ? fmt::format("{:.3f}", c.at("p_holm").get<double>()) : ""}});
   }
   return table;
 }
@@ -91,18 +102,18 @@ Table questions(const ordered_json& results) {
 Table experiments(const ordered_json& results) {
   Table table{
       "Experiments",
-      "Each figure is the mean over the seeds, with their deviation. People: those whom the "
-      "interval resamples, over all seeds (persons, where no voice is heard).",
+      "Each figure is the mean over the seeds, with their deviation. People: those who were seen "
+      "and heard, over all seeds.",
       {"experiment", "what it is", "N", "people", "accuracy", "UAR", "interval of UAR", "macro F1"},
       {}};
   for (const ordered_json& e : results.at("experiments"))
     table.rows.push_back({{text_of(e, "name")},
                           {text_of(e, "title")},
                           {over_runs(e.at("runs"), "n")},
-                          {e.at("people").dump()},
+                          {people_text(e.at("people"))},
                           spread_cell(e, "accuracy"),
                           spread_cell(e, "uar"),
-                          {range(e.at("uar").at("interval"))},
+                          {range(e.at("uar"))},
                           spread_cell(e, "macro_f1")});
   return table;
 }
@@ -143,7 +154,7 @@ Table cells(const ordered_json& results) {
                           {text_of(c, "what")},
                           {text_of(c, "paper")},
                           {ours ? plus_minus(c.at("ours"), c.at("sd")) : ""},
-                          {ours ? range(c.at("interval")) : ""},
+                          {ours ? range(c) : ""},
                           {ours ? c.at("n").dump() : ""},
                           {text_of(c, "verdict")},
                           {text_of(c, "reason")}});
@@ -159,8 +170,9 @@ std::string lead(const ordered_json& results) {
   return fmt::format(
       "Plan {}: {}, on {}. Duet {}, {}. Figures are percentages. ± is the deviation over the "
       "seeds: each splits the speakers anew, while a corpus with a test set of its own keeps it. "
-      "An interval holds 95 % of 2000 resamplings of whole speakers (of persons, where no voice is "
-      "heard), who stay together over the seeds; with fewer than six or so it is a hint, no more. "
+      "An interval holds 95 % of 2000 resamplings of whole people, who stay together over the "
+      "seeds: of speakers or of the persons seen, whichever is wider; with fewer than six or so it "
+      "is a hint, no more. "
       "UAR is the mean over the classes of the share of right answers: 33.3 by chance.",
       text_of(results, "plan"), text_of(results, "summary"), corpora, text_of(results, "version"),
       text_of(results, "machine"));
@@ -222,8 +234,7 @@ std::string study_html(const ordered_json& results) {
       {"questions", "Questions",
        html(questions(results)) +
            bars(results, "What fusion adds, and what leakage is worth",
-                "Mean UAR over the seeds, with 95 % intervals over speakers (persons, for the face "
-                "alone).",
+                "Mean UAR over the seeds, with 95 % intervals.",
                 {"own", "own-voice", "own-face", "own-no-bn", "leaky", "leaky-voice"}) +
            bars(results, "TESS: words unheard, and an actress unheard",
                 "Two women: a split by word has both in training.",

@@ -12,6 +12,7 @@
 #include "apps/report/evaluation.h"
 #include "apps/report/html.h"
 #include "apps/report/page.h"
+#include "apps/report/resampling.h"
 #include "apps/train/dev_score.h"
 #include "apps/train/report_pairs.h"
 #include "engine/atomic_file.h"
@@ -56,20 +57,14 @@ std::optional<Interval> interval(const json& group, const char* metric) {
   return Interval{found[0], found[1]};
 }
 
-struct Grouping {
-  const char* key;
-  const char* name;
-};
-constexpr Grouping groupings[] = {{"speakers", "speakers"}, {"persons", "persons"}};
-
 std::string interval_lines(const json& measured, const char* metric) {
   std::string lines;
-  for (const Grouping& grouping : groupings) {
-    const json& group = part(part(measured, "intervals"), grouping.key);
+  for (const People& people : all_people) {
+    const json& group = part(part(measured, "intervals"), people.name);
     if (const auto i = interval(group, metric))
       lines +=
           fmt::format("<span class=\"quiet\">{} to {} over {} {}</span>", percent_text(i->low),
-                      percent_text(i->high), number_text(number(group, "groups")), grouping.name);
+                      percent_text(i->high), number_text(number(group, "groups")), people.name);
   }
   return lines.empty() ? "<span class=\"quiet\">no interval was computed</span>" : lines;
 }

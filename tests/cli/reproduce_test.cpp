@@ -126,5 +126,5 @@ TEST_CASE("reproduce: folds of the experiments that were named") {
     const json own = json::parse(read_text(study / "runs" / fold / "evaluation.json"));
     CHECK(own.at("unique_speakers").get<int>() == 3);
   }
-  CHECK(results.at("experiments").at(0).at("people") == 6);
+  CHECK(results.at("experiments").at(0).at("people").at("speakers") == 6);
 }

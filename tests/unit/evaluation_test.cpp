@@ -207,6 +207,9 @@ TEST_CASE("evaluation: the wider of two intervals is the one to say") {
   CHECK(wider->low == 0.25);
   CHECK(wider->high == 0.5);
   CHECK(!widest_interval(figures, "accuracy"));
+  // A single person says nothing about others, whatever the speakers say.
   figures["intervals"]["persons"]["uar"] = nullptr;
+  CHECK(!widest_interval(figures, "uar"));
+  figures["intervals"].erase("persons");
   CHECK(widest_interval(figures, "uar")->low == 0.5);
 }

@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Three speakers with four pairs of each class; of each class of each speaker `right` are right.
+/// Three speakers, heard with each of four persons, a pair of each class; right for the first
+/// `right` persons. So speakers are alike, and persons are not.
 Answers answers_with(int right) {
   Answers answers;
   for (int speaker = 0; speaker < 3; ++speaker)
@@ -129,9 +130,11 @@ TEST_CASE("results: means, deviations and intervals over seeds") {
   const ordered_json& own = results.at("experiments").at(0);
   CHECK(own.at("uar").at("mean").get<double>() == Approx(0.875));
   CHECK(own.at("uar").at("sd").get<double>() == Approx(0.25 / std::sqrt(2.0)));
-  // Speakers do not differ here.
-  CHECK(own.at("uar").at("interval")[0].get<double>() == Approx(0.875));
-  CHECK(own.at("people") == 3);
+  // The interval over speakers, who do not differ here, has no width; that over persons has.
+  CHECK(own.at("uar").at("over") == "persons");
+  CHECK(own.at("uar").at("interval")[0].get<double>() < 0.7);
+  CHECK(own.at("uar").at("interval")[1].get<double>() == Approx(1));
+  CHECK(own.at("people") == ordered_json{{"speakers", 3}, {"persons", 4}});
   CHECK(own.at("face_shuffled").is_null());
   CHECK(own.at("runs").size() == 2);
   CHECK(own.at("runs").at(1).at("n") == 36);
@@ -139,7 +142,7 @@ TEST_CASE("results: means, deviations and intervals over seeds") {
   complete["machine"] = "a machine";
   complete["asked"] = {{"faces", "f"}, {"many", "m"}, {"tess", ""}};
   const std::string page = study_markdown(complete);
-  CHECK(page.find("| own | own | 36 | 3 | 87.5 ± 17.7 | 87.5 ± 17.7 | 87.5 to 87.5 |") !=
+  CHECK(page.find("| own | own | 36 | 3 speakers, 4 persons | 87.5 ± 17.7 | 87.5 ± 17.7 | ") !=
         std::string::npos);
 }
 
@@ -149,11 +152,13 @@ TEST_CASE("results: comparisons are paired") {
   CHECK(c.at("first") == "own");
   CHECK(c.at("difference").get<double>() == Approx(0.25));
   CHECK(c.at("sd").get<double>() == Approx(0).epsilon(1e-9));
-  // The same three speakers in both runs.
-  CHECK(c.at("groups") == 3);
-  CHECK(c.at("p").get<double>() == Approx(2.0 / 8));
-  CHECK(c.at("least_p").get<double>() == Approx(2.0 / 8));
-  CHECK(c.at("p_holm").get<double>() == Approx(2 * 2.0 / 8));
+  // The same four persons in both runs, of whom two make the difference. By the three speakers it
+  // would be 2/8.
+  CHECK(c.at("groups") == 4);
+  CHECK(c.at("over") == "persons");
+  CHECK(c.at("p").get<double>() == Approx(8.0 / 16));
+  CHECK(c.at("least_p").get<double>() == Approx(2.0 / 16));
+  CHECK(c.at("p_holm").get<double>() == 1);
   study.write("own-voice", 2, 2, "others");
   CHECK(message_of<DataError>([&] {
           study.results();
@@ -178,7 +183,7 @@ TEST_CASE("results: every cell of the paper has a verdict with its reason") {
   CHECK(fused.at("ours").get<double>() == Approx(0.75));
   for (const char* part :
        {"36 other test faces", "RAVDESS in the place of CREMA-D", "another size of the network",
-        "outside our 95 % interval over 3 speakers"})
+        "inside our 95 % interval over 4 persons"})
     CHECK_MESSAGE(fused.at("reason").get<std::string>().find(part) != std::string::npos, part);
   CHECK(cells.at("Per class positive, fused").at("verdict") == "cannot be");
 }
@@ -194,6 +199,7 @@ TEST_CASE("results: run as in the paper, a figure is within or differs") {
     for (std::int64_t i = 0; i < paper_test; ++i) {
       all.push_back(answers[i % answers.size()]);
       all.back().pair.face = fmt::format("/f/{}.png", i);
+      all.back().pair.person = all.back().pair.speaker;
     }
     for (const int seed : {1, 2})
       write_run(run_path(study.folder.path(), study.plan.experiments[0], seed), all);
@@ -218,7 +224,10 @@ TEST_CASE("results: the folds of a seed are pooled") {
   study.plan.seeds = {1};
   const auto write = [&](const Experiment& experiment, int fold, int right) {
     Answers answers = answers_with(right);
-    for (Answer& answer : answers) answer.pair.speaker += fmt::format("-{}", fold);
+    for (Answer& answer : answers) {
+      answer.pair.speaker += fmt::format("-{}", fold);
+      answer.pair.person.clear();
+    }
     write_run(run_path(study.folder.path(), experiment, 1, fold), answers,
               fold == 0 ? "first" : "second");
   };
@@ -226,7 +235,7 @@ TEST_CASE("results: the folds of a seed are pooled") {
   const ordered_json results = study.results();
   const ordered_json& pooled = results.at("experiments").at(0);
   CHECK(pooled.at("folds") == 2);
-  CHECK(pooled.at("people") == 6);
+  CHECK(pooled.at("people") == ordered_json{{"speakers", 6}});
   CHECK(pooled.at("uar").at("mean").get<double>() == Approx(0.75));
   CHECK(pooled.at("uar").at("seeds").size() == 1);
   CHECK(pooled.at("uar").at("sd").is_null());
@@ -237,6 +246,7 @@ TEST_CASE("results: the folds of a seed are pooled") {
   CHECK(c.at("difference").get<double>() == Approx(0.125));
   // Three of the six answered alike: what is exchanged among them changes nothing.
   CHECK(c.at("groups") == 6);
+  CHECK(c.at("over") == "speakers");
   CHECK(c.at("p").get<double>() == Approx(2.0 / 8));
   fs::remove_all(run_path(study.folder.path(), voice, 1, 1));
   CHECK(message_of<DataError>([&] { study.results(); }).find("own-voice-1-fold1") !=
