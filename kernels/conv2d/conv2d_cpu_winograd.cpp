@@ -38,14 +38,20 @@ struct Kernels {
     });
   }
 
-  /// G w Gᵀ of block b: [product][input][output] with `plane` elements
-  /// between products.
+  /// Block b: in `copy`, with the next on its way, where it is not packed.
+  const Block& block(std::int64_t b, Block& copy) const {
+    if (packed) return packed[b];
+    read(copy, b);
+    if (b + 1 < blocks())
+      for (int k = 0; k < group<T>; ++k) prefetch(b + 1, k);
+    return copy;
+  }
+
+  /// G w Gᵀ of block b: [product][input][output] with `plane` elements between products.
   void transform(std::int64_t b, T* u, std::int64_t plane) const {
     alignas(64) Block copy;
-    if (!packed) read(copy, b);
-    const Block& block = packed ? packed[b] : copy;
+    const Block& block = this->block(b, copy);
     for (int k = 0; k < group<T>; ++k) {
-      if (!packed && b + 1 < blocks()) prefetch(b + 1, k);
       for (int o = 0; o < group<T>; o += lanes<T>)
         in_two_dimensions<T, taps, points, transform_weights<T>>(
             [&](int i, int j)
@@ -116,14 +122,69 @@ struct Kernels {
   }
 };
 
-/// Few tiles: all are transformed first. Then for each group of outputs the weights are transformed
-/// block by block, and what comes out meets all tiles before it leaves the cache.
-inline constexpr std::int64_t few_tiles = 128;
+/// Few tiles: all are transformed first. Then the transformed weights meet them as they come into
+/// being, a row of their six products at a time, and are never stored; a block of tiles and that
+/// row's sums stay in the L1 cache.
+inline constexpr std::int64_t few_tiles = 128, tile_block = 32;
+
+/// Inputs whose weights are in registers at once, with a row of products each.
+#if defined(__AVX512F__)
+inline constexpr int depth = 4;
+#else
+inline constexpr int depth = 2;
+#endif
+
+/// Row `i` of the products of `tiles` tiles += block · tiles, for the vector of outputs that begins
+/// with `o`. `v` holds the block's inputs. Asks for a sixth of what lies `ahead` elements further
+/// on.
+template <class T, int i>
+void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t ahead, int o,
+                         const Planes<T>& v_planes, const T* v, const Planes<T>& m_planes, T* m,
+                         std::int64_t tiles) {
+  for (int k = 0; k < group<T>; k += depth) {
+    Vec<T> u[depth][points];
+    DUET_UNROLL
+    for (int d = 0; d < depth; ++d) {
+      Vec<T> before[taps], after[points], row[taps];
+      DUET_UNROLL
+      for (int j = 0; j < taps; ++j) {
+        DUET_UNROLL
+        for (int r = 0; r < taps; ++r) {
+          const int tap = r * taps + j;
+          const T* from = &block[k + d][tap][o];
+          if (tap / 2 == i) __builtin_prefetch(from + ahead, 0, 2);
+          before[r] = load(from);
+        }
+        transform_weights<T>(before, after);
+        row[j] = after[i];
+      }
+      transform_weights<T>(row, u[d]);
+    }
+    DUET_UNROLL
+    for (int j = 0; j < points; ++j) {
+      const T* inputs = v + (i * points + j) * v_planes.plane + k;
+      T* sums = m + (i * points + j) * m_planes.plane + o;
+      for (std::int64_t t = 0; t < tiles; ++t, inputs += group<T>, sums += group<T>) {
+        Vec<T> sum = load(sums);
+        DUET_UNROLL
+        for (int d = 0; d < depth; ++d) sum += inputs[d] * u[d][j];
+        store(sums, sum);
+      }
+    }
+  }
+}
+
+/// All rows.
+template <class T, int... i, class... Operands>
+void add_products(std::integer_sequence<int, i...>, const Operands&... operands) {
+  (add_row_of_products<T, i>(operands...), ...);
+}
 
 template <class T>
 void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
                         const Results<T>& y) {
-  constexpr std::int64_t block = group<T> * group<T> + plane_gap<T>;
+  using Block = typename Kernels<T>::Block;
+  constexpr std::int64_t block_size = sizeof(Block) / sizeof(T);
   const std::int64_t in_groups = kernels.in_groups();
   const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
   const std::int64_t tiles = x.tiling.count();
@@ -132,33 +193,21 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
   parallel_for(tiles, divide_up(tiles, 16), [&](std::int64_t begin, std::int64_t end) {
     transform_inputs(x, begin, end - begin, v_planes, v, begin);
   });
-  ChunkScratch<T> scratch(exec.workspace, products * block + m_planes.size(), out_groups);
+  ChunkScratch<T> scratch(exec.workspace, block_size + m_planes.size(), out_groups);
   parallel_chunks(out_groups, [&](std::int64_t g) {
     const auto lease = scratch.take();
-    T *u = lease.get(), *m = u + products * block;
+    Block& copy = *reinterpret_cast<Block*>(lease.get());
+    T* m = lease.get() + block_size;
+    std::fill_n(m, m_planes.size(), T(0));
     for (std::int64_t k = 0; k < in_groups; ++k) {
-      const std::int64_t b = g * in_groups + k;
-      kernels.transform(b, u, block);
-      // Meanwhile the next block comes from memory, a part with each row of u.
-      const T* next = kernels.packed && b + 1 < kernels.blocks() ? kernels.packed[b + 1][0][0] : u;
-      constexpr std::int64_t part =
-          sizeof(typename Kernels<T>::Block) / sizeof(T) / (products * group<T>);
-      for (int i = 0; i < products; ++i)
-        for (std::int64_t t = 0; t < tiles;)
-          gemm::with_rows(tiles - t, [&](auto rows) {
-            const auto at = [&](int r) { return m + i * m_planes.plane + (t + r) * group<T>; };
-            Tile<T, rows> sum;
-            if (k == 0)
-              sum.clear();
-            else
-              sum.load_from(at);
-            sum.multiply_add(
-                TilesByChannel<T>{v + i * v_planes.plane + k * v_planes.group_pitch + t * group<T>},
-                u + i * block, group<T>,
-                [=](std::int64_t j) { return next + (i * group<T> + j) * part; });
-            sum.store_to(at);
-            t += rows;
-          });
+      const Block& block = kernels.block(g * in_groups + k, copy);
+      // The next block, where it is known to follow.
+      const std::int64_t ahead = kernels.packed ? block_size : 0;
+      for (std::int64_t t = 0; t < tiles; t += tile_block)
+        for (int o = 0; o < group<T>; o += lanes<T>)
+          add_products<T>(std::make_integer_sequence<int, points>(), block, ahead, o, v_planes,
+                          v + k * v_planes.group_pitch + t * group<T>, m_planes, m + t * group<T>,
+                          std::min(tile_block, tiles - t));
     }
     for (std::int64_t t = 0; t < tiles; ++t)
       transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(t), g * group<T>, y);
