@@ -30,6 +30,15 @@ constexpr const char* changeable[] = {"epochs", "max_steps",  "patience", "check
 /// What may be said to `evaluate`.
 constexpr const char* of_evaluation[] = {"controls", "threads", "workers", "cache_mb", "device"};
 
+/// Help that does not say of a flag what CLI11 stores for its --no- form.
+struct Help : CLI::Formatter {
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, positional);
+    if (const auto at = name.find("{false}"); at != name.npos) name.erase(at);
+    return name;
+  }
+};
+
 /// What --demo chooses where nothing else was said: settings with which it ends within a minute on
 /// two cores.
 const Settings demo_defaults = {{"preset", "tiny"}, {"epochs", "12"}, {"lr", "0.001"}};
@@ -137,22 +146,20 @@ Begun take_up(const CommandLine& line, const RunFolder& folder, const char* aske
   return {config, device};
 }
 
-/// The trainer, after pretraining; null where that was interrupted.
-///
-/// A new run that ends before it has pairs (a folder that is not there, a class without files) has
-/// not begun: the same --out may be given again.
-std::unique_ptr<Trainer> prepare(const CommandLine& line, const Config& config, Device device,
-                                 const RunFolder& folder, Progress& progress) {
-  try {
-    if (pretrain_streams(config, device, folder, progress) == Trainer::Outcome::interrupted)
-      return nullptr;
-    return std::make_unique<Trainer>(config, device, folder, progress);
-  } catch (const Error&) {
-    std::error_code ignored;
-    if (line.resume.empty() && !fs::exists(folder.pairs(), ignored))
-      fs::remove(folder.config(), ignored);
-    throw;
-  }
+/// Each stream alone beforehand, where that is wanted, then the run itself.
+Trainer::Outcome train(const Config& config, Device device, const RunFolder& folder,
+                       Progress& progress) {
+  if (pretrain_streams(config, device, folder, progress) == Trainer::Outcome::interrupted)
+    return Trainer::Outcome::interrupted;
+  return Trainer(config, device, folder, progress).run();
+}
+
+/// Takes away what a run that has not begun has written.
+void forget(const RunFolder& folder, bool pairs_were_given) {
+  std::error_code ignored;
+  fs::remove(folder.config(), ignored);
+  fs::remove_all(folder.pretrained("face").parent_path(), ignored);
+  if (!pairs_were_given) fs::remove(folder.pairs(), ignored);
 }
 
 void set_out(const Config& config, const DeviceChoice& device, const RunFolder& folder,
@@ -160,12 +167,15 @@ void set_out(const Config& config, const DeviceChoice& device, const RunFolder& 
   set_thread_count(static_cast<int>(config.threads));
   listen_for_interrupts();
   if (!device.note.empty()) progress.line(device.note);
-  progress.line(fmt::format("duet {}, device {}, {} threads, run {}", DUET_VERSION,
-                            describe(device.device), thread_count(), folder.path.string()));
+  progress.line(fmt::format("duet {}, device {}, {} thread{}, run {}", DUET_VERSION,
+                            describe(device.device), thread_count(), thread_count() == 1 ? "" : "s",
+                            folder.path.string()));
 }
 
 int evaluate(const CommandLine& line) {
   const RunFolder folder{line.evaluated};
+  if (fs::is_regular_file(folder.path))
+    fail<UsageError>("{}: is a file; RUN is the folder that it is in", folder.path.string());
   const auto [config, device] = take_up(line, folder, "evaluate", of_evaluation);
   const RunLock lock(folder.path);
   Progress progress(line.quiet);
@@ -181,6 +191,9 @@ int train(const CommandLine& line) {
         "one of --out RUN (a new run) and --resume RUN (one that goes on) is needed; --help shows "
         "all options");
   const RunFolder folder{line.out.empty() ? line.resume : line.out};
+  if (fs::is_regular_file(folder.path))
+    fail<UsageError>("{}: is a file; a run is a folder", folder.path.string());
+  const bool pairs_were_given = fs::exists(folder.pairs());
   const auto [config, device] =
       line.resume.empty() ? begin(line, folder) : take_up(line, folder, "--resume", changeable);
   const RunLock lock(folder.path);
@@ -189,11 +202,16 @@ int train(const CommandLine& line) {
     write_file_atomically(folder.config(), to_toml(config));
   Progress progress(line.quiet);
   set_out(config, device, folder, progress);
-  // The trainer's memory is free again before the evaluation.
-  std::unique_ptr<Trainer> trainer = prepare(line, config, device.device, folder, progress);
-  const bool trained = trainer && trainer->run() == Trainer::Outcome::finished;
-  trainer.reset();
-  if (trained && evaluate_run(config, device.device, folder, true, progress)) return 0;
+  try {
+    if (train(config, device.device, folder, progress) == Trainer::Outcome::finished &&
+        evaluate_run(config, device.device, folder, true, progress))
+      return 0;
+  } catch (const Error&) {
+    // A folder that is not there, a file that is no picture, a leak: the same command may be given
+    // again.
+    if (line.resume.empty() && !folder.has_trained()) forget(folder, pairs_were_given);
+    throw;
+  }
   std::fputs(
       fmt::format("train_mm: stopped; --resume {} continues\n", folder.path.string()).c_str(),
       stderr);
@@ -258,6 +276,7 @@ void add_reproduce(CLI::App& app, CommandLine& line) {
 int main_body(int argc, char** argv) {
   CLI::App app{"Trains a two-stream network: a masked face and a voice in, an emotion out."};
   app.set_version_flag("--version", std::string("duet ") + DUET_VERSION);
+  app.formatter(std::make_shared<Help>());
   CommandLine line;
   app.add_option("--out", line.out, "folder of a new run");
   app.add_option("--resume", line.resume, "folder of a run to continue");
@@ -267,15 +286,19 @@ int main_body(int argc, char** argv) {
   std::map<std::string, std::string> texts;
   std::map<std::string, bool> switches;
   std::map<std::string, CLI::Option*> given;
+  const Config defaults = resolve({}, {});
   for (const Option& option : options()) {
     std::string help = option.help;
     if (!option.choices.empty()) help += fmt::format(" [{}]", fmt::join(option.choices, "|"));
     CLI::Option*& added = given[option.key];
-    if (std::holds_alternative<bool Config::*>(option.field))
+    if (std::holds_alternative<bool Config::*>(option.field)) {
+      if (value_text(defaults, option) == "true") help += " (on by default)";
       added = app.add_flag(option.flag() + ",!--no-" + option.flag().substr(2),
                            switches[option.key], help);
-    else
-      added = app.add_option(option.flag(), texts[option.key], help);
+    } else {
+      added = app.add_option(option.flag(), texts[option.key], help)
+                  ->default_str(value_text(defaults, option));
+    }
     added->group(option.section);
   }
   CLI::App* inspection =
@@ -285,6 +308,9 @@ int main_body(int argc, char** argv) {
       "evaluate", "asks a run's best model for its test pairs again, and writes its report");
   evaluation->add_option("RUN", line.evaluated, "folder of the run")->required();
   evaluation->fallthrough();
+  std::vector<std::string> changes;
+  for (const char* key : of_evaluation) changes.push_back(flag_of(key));
+  evaluation->footer(fmt::format("Of train_mm's options it takes {}.", fmt::join(changes, ", ")));
   CLI::App* reproduction = app.add_subcommand(
       "reproduce", "runs the paper's experiments and sets each of its figures beside ours");
   add_reproduce(*reproduction, line);

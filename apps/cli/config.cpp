@@ -193,7 +193,7 @@ const std::vector<Option>& options() {
       {"data", "cache_mb", &C::cache_mb, "memory for decoded files, MiB", {}, 0, 1e7},
       {"network", "preset", &C::preset, "sizes and dropout of the network", preset_names()},
       {"network", "stream", &C::stream, "both streams, or one alone", {"both", "face", "voice"}},
-      {"network", "fusion", &C::fusion, "how the streams are joined", {}},
+      {"network", "fusion", &C::fusion, "how the streams are joined", fusion_names()},
       {"network", "size", &C::size, "side S of both inputs, a multiple of 16", {}, 16, 4096},
       {"network", "widths", &C::widths, "channels of the four blocks", {}, 1, 65536},
       {"network", "head", &C::head, "widths of the hidden fully connected layers", {}, 1, 1e6},
@@ -449,6 +449,18 @@ Settings read_toml(std::string_view text, const std::string& source) {
   return settings;
 }
 
+std::string value_text(const Config& config, const Option& option) {
+  return std::visit(
+      [&](auto field) {
+        const auto& v = config.*field;
+        if constexpr (std::is_same_v<decltype(v), const std::vector<std::int64_t>&>)
+          return fmt::format("{}", fmt::join(v, ","));
+        else
+          return fmt::format("{}", v);
+      },
+      option.field);
+}
+
 std::string to_toml(const Config& config) {
   std::string text;
   const char* section = "";
@@ -498,10 +510,6 @@ void check(const Config& config) {
   if (config.modality_dropout > 0 && config.stream != "both")
     fail<UsageError>("--modality-dropout: with --stream {} there is no other that could be absent",
                      config.stream);
-  const std::vector<std::string> fusions = fusion_names();
-  if (std::find(fusions.begin(), fusions.end(), config.fusion) == fusions.end())
-    fail<UsageError>("--fusion: '{}' is not known; known are {}", config.fusion,
-                     fmt::join(fusions, ", "));
 }
 
 }  // namespace duet

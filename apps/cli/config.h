@@ -94,10 +94,13 @@ Config resolve(const Settings& file, const Settings& command_line);
 /// key.
 Settings read_toml(std::string_view text, const std::string& source);
 
+/// What an option is set to, as a setting's text.
+std::string value_text(const Config& config, const Option& option);
+
 /// All options with their values, in sections.
 std::string to_toml(const Config& config);
 
-/// UsageError for options that contradict each other or name what does not exist (the fusion, say).
+/// UsageError for options that contradict each other.
 void check(const Config& config);
 
 std::vector<std::string> preset_names();

@@ -70,8 +70,8 @@ void decode_all(Samples& samples, const Model& model, const std::vector<Pair>& p
   for (const std::string& why : refused)
     if (++shown <= 10) list += "\n  " + why;
   fail<DataError>(
-      "{} of the files cannot be used; mend them and --resume, or remove them and start again with "
-      "another --out:{}{}",
+      "{} of the files cannot be used; mend them or remove them, and give the same command again:"
+      "{}{}",
       refused.size(), list, refused.size() > 10 ? "\n  …" : "");
 }
 

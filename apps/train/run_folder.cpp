@@ -6,6 +6,11 @@
 
 namespace duet {
 
+bool RunFolder::has_trained() const {
+  return exists(last()) || exists(RunFolder{pretrained("face")}.last()) ||
+         exists(RunFolder{pretrained("voice")}.last());
+}
+
 bool RunFolder::finished() const {
   if (!exists(evaluation())) return false;
   const nlohmann::json json = nlohmann::json::parse(read_file(evaluation()), nullptr, false);

@@ -38,6 +38,8 @@ struct RunFolder {
 
   /// Whether a run was begun here.
   bool holds_run() const { return std::filesystem::exists(config()); }
+  /// Whether it, or a stream of it beforehand, has trained anything that is kept.
+  bool has_trained() const;
   /// Whether its training came to its end and was evaluated after that.
   bool finished() const;
 };

@@ -200,6 +200,9 @@ Trainer::Outcome Trainer::run() {
   const auto goes_on = [this] {
     return state_.epoch <= config_.epochs && !out_of_patience() && !out_of_steps();
   };
+  if (!goes_on())
+    progress_.line(fmt::format("trained to its end already, {} epochs; a greater --epochs goes on",
+                               state_.epoch - 1));
   // What was said of the model so far will not be true of the next.
   if (goes_on())
     for (const std::filesystem::path& file :

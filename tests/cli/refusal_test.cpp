@@ -138,15 +138,16 @@ TEST_CASE("refused: files that are no faces and no voices") {
   for (const Bad& bad : bad_voices)
     CHECK_MESSAGE(holds(inspected.out, {bad.name, bad.reason}), bad.name);
 
-  // Mended, the run that was begun goes on.
+  // Nothing is left of a run that has trained nothing: mended, the same command begins it.
+  CHECK(fs::is_empty(run));
   fs::remove(corpus.paths.faces / "negative" / "Person_B_0000.jpg");
   fs::rename(corpus.paths.faces, corpus.folder / "spoilt");
   fs::remove_all(corpus.paths.voices);
   write_tiny_corpus(corpus.folder.path());
   fs::copy_file(test::test_data("pictures/rgb.jpg"),
                 corpus.paths.faces / "negative" / "Person_B_0000.jpg");
-  const Ended resumed = train_mm(resume(run, {"--epochs", "1"}));
-  CHECK_MESSAGE(resumed.status == 0, to_string(resumed));
+  const Ended begun = train_mm(begin_on(corpus.paths, run));
+  CHECK_MESSAGE(begun.status == 0, to_string(begun));
 }
 
 TEST_CASE("refused: folders without what a training needs") {
@@ -154,7 +155,7 @@ TEST_CASE("refused: folders without what a training needs") {
   const fs::path run = folder / "run", nowhere = folder / "nowhere", empty = folder / "empty";
   fs::create_directories(empty);
   const TinyCorpus good = tiny_corpus();
-  // A run that has found no pairs has not begun: its folder may be named again.
+  // A run that has trained nothing has not begun: its folder may be named again.
   const auto attempt = [&](const TinyCorpus& corpus) { return train_mm(begin_on(corpus, run)); };
   check_refused(attempt({nowhere, good.voices}), 3, {nowhere.string(), "check the path"});
   check_refused(attempt({good.faces, nowhere}), 3, {nowhere.string(), "check the path"});

@@ -156,7 +156,7 @@ TEST_CASE("config: options that contradict each other") {
   says({{"stream_balance", "1"}}, "--stream-balance: needs --modality-dropout");
   says({{"stream", "voice"}, {"modality_dropout", "0.1"}},
        "--modality-dropout: with --stream voice there is no other");
-  says({{"fusion", "sum"}}, "--fusion: 'sum' is not known; known are add, ");
+  says({{"fusion", "sum"}}, "--fusion: 'sum' is not one of add, ");
   says({{"preset", "huge"}}, "--preset: 'huge' is not one of tiny, small, ");
 }
 
