@@ -38,20 +38,30 @@ struct Kernels {
     });
   }
 
-  /// Block b: in `copy`, with the next on its way, where it is not packed.
+  /// Block b, in `copy` where it is not packed.
   const Block& block(std::int64_t b, Block& copy) const {
-    if (packed) return packed[b];
-    read(copy, b);
-    if (b + 1 < blocks())
-      for (int k = 0; k < group<T>; ++k) prefetch(b + 1, k);
-    return copy;
+    if (!packed) read(copy, b);
+    return packed ? packed[b] : copy;
+  }
+
+  /// Asks for row `r` of a block that is not packed, which stands in lines far apart. (Inlined by
+  /// force: GCC drops calls of a function that does nothing but this.)
+  DUET_INLINE void prefetch_row(std::int64_t b, int r) const {
+    if (packed || b >= blocks()) return;
+    const std::int64_t k0 = b % in_groups() * group<T>, o0 = b / in_groups() * group<T>;
+    constexpr std::int64_t line = 64 / sizeof(T);
+    for (int tap = 0; tap < taps * taps; ++tap) {
+      const T* row = turned ? at(tap, k0 + r, o0) : at(tap, k0, o0 + r);
+      for (std::int64_t i = 0; i < group<T>; i += line) __builtin_prefetch(row + i, 0, 2);
+    }
   }
 
   /// G w Gᵀ of block b: [product][input][output] with `plane` elements between products.
-  void transform(std::int64_t b, T* u, std::int64_t plane) const {
+  DUET_INLINE void transform(std::int64_t b, T* u, std::int64_t plane) const {
     alignas(64) Block copy;
     const Block& block = this->block(b, copy);
     for (int k = 0; k < group<T>; ++k) {
+      prefetch_row(b + 1, k);
       for (int o = 0; o < group<T>; o += lanes<T>)
         in_two_dimensions<T, taps, points, transform_weights<T>>(
             [&](int i, int j)
@@ -109,30 +119,20 @@ struct Kernels {
         }
     }
   }
-
-  /// Asks for row `r` of block b, which stands in lines far apart. (Inlined by force: GCC drops
-  /// calls of a function that does nothing but this.)
-  DUET_INLINE void prefetch(std::int64_t b, int r) const {
-    const std::int64_t k0 = b % in_groups() * group<T>, o0 = b / in_groups() * group<T>;
-    constexpr std::int64_t line = 64 / sizeof(T);
-    for (int tap = 0; tap < taps * taps; ++tap) {
-      const T* row = turned ? at(tap, k0 + r, o0) : at(tap, k0, o0 + r);
-      for (std::int64_t i = 0; i < group<T>; i += line) __builtin_prefetch(row + i, 0, 2);
-    }
-  }
 };
 
-/// Few tiles: all are transformed first. Then the transformed weights meet them as they come into
-/// being, a row of their six products at a time, and are never stored; a block of tiles and that
-/// row's sums stay in the L1 cache.
-inline constexpr std::int64_t few_tiles = 128, tile_block = 32;
+/// Few tiles: all are transformed first. Then for each group of outputs the weights are transformed
+/// block by block, and what comes out meets all tiles before it leaves the cache.
+inline constexpr std::int64_t few_tiles = 128;
 
-/// Inputs whose weights are in registers at once, with a row of products each.
 #if defined(__AVX512F__)
-inline constexpr int depth = 4;
-#else
-inline constexpr int depth = 2;
-#endif
+
+// With 32 registers, which a fused multiply-add can meet with a number from memory, the transformed
+// weights of some inputs are never stored: a row of their six products stays in registers.
+
+/// Inputs whose weights are in registers at once; tiles that, with a row of their sums, stay in the
+/// L1 cache.
+inline constexpr int depth = 4, tile_block = 32;
 
 /// Row `i` of the products of `tiles` tiles += block · tiles, for the vector of outputs that begins
 /// with `o`. `v` holds the block's inputs. Asks for a sixth of what lies `ahead` elements further
@@ -174,17 +174,72 @@ void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t a
   }
 }
 
-/// All rows.
 template <class T, int... i, class... Operands>
-void add_products(std::integer_sequence<int, i...>, const Operands&... operands) {
+void add_rows_of_products(std::integer_sequence<int, i...>, const Operands&... operands) {
   (add_row_of_products<T, i>(operands...), ...);
 }
+
+/// Elements of scratch memory for `add_products`: a copy of the block.
+template <class T>
+inline constexpr std::int64_t add_scratch = sizeof(typename Kernels<T>::Block) / sizeof(T);
+
+/// The products of all tiles (+)= block b · tiles; `first`: m holds nothing yet. `v` holds the
+/// block's inputs.
+template <class T>
+void add_products(const Kernels<T>& kernels, std::int64_t b, T* scratch, const Planes<T>& v_planes,
+                  const T* v, const Planes<T>& m_planes, T* m, std::int64_t tiles, bool first) {
+  const auto& block = kernels.block(b, *reinterpret_cast<typename Kernels<T>::Block*>(scratch));
+  for (int r = 0; r < group<T>; ++r) kernels.prefetch_row(b + 1, r);
+  if (first) std::fill_n(m, m_planes.size(), T(0));
+  // The next block, where it is known to follow.
+  const std::int64_t ahead = kernels.packed ? add_scratch<T> : 0;
+  for (std::int64_t t = 0; t < tiles; t += tile_block)
+    for (int o = 0; o < group<T>; o += lanes<T>)
+      add_rows_of_products<T>(std::make_integer_sequence<int, points>(), block, ahead, o, v_planes,
+                              v + t * group<T>, m_planes, m + t * group<T>,
+                              std::min<std::int64_t>(tile_block, tiles - t));
+}
+
+#else
+
+template <class T>
+inline constexpr std::int64_t add_plane = group<T>* group<T> + plane_gap<T>;
+/// Elements of scratch memory for `add_products`: the block, transformed.
+template <class T>
+inline constexpr std::int64_t add_scratch = add_plane<T> * products;
+
+/// The products of all tiles (+)= block b · tiles; `first`: m holds nothing yet. `v` holds the
+/// block's inputs.
+template <class T>
+void add_products(const Kernels<T>& kernels, std::int64_t b, T* u, const Planes<T>& v_planes,
+                  const T* v, const Planes<T>& m_planes, T* m, std::int64_t tiles, bool first) {
+  kernels.transform(b, u, add_plane<T>);
+  // Meanwhile the next block comes from memory, a part with each row of u.
+  const T* next = kernels.packed && b + 1 < kernels.blocks() ? kernels.packed[b + 1][0][0] : u;
+  constexpr std::int64_t part =
+      sizeof(typename Kernels<T>::Block) / sizeof(T) / (products * group<T>);
+  for (int i = 0; i < products; ++i)
+    for (std::int64_t t = 0; t < tiles;)
+      gemm::with_rows(tiles - t, [&](auto rows) {
+        const auto at = [&](int r) { return m + i * m_planes.plane + (t + r) * group<T>; };
+        Tile<T, rows> sum;
+        if (first)
+          sum.clear();
+        else
+          sum.load_from(at);
+        sum.multiply_add(TilesByChannel<T>{v + i * v_planes.plane + t * group<T>},
+                         u + i * add_plane<T>, group<T>,
+                         [=](std::int64_t j) { return next + (i * group<T> + j) * part; });
+        sum.store_to(at);
+        t += rows;
+      });
+}
+
+#endif
 
 template <class T>
 void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
                         const Results<T>& y) {
-  using Block = typename Kernels<T>::Block;
-  constexpr std::int64_t block_size = sizeof(Block) / sizeof(T);
   const std::int64_t in_groups = kernels.in_groups();
   const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
   const std::int64_t tiles = x.tiling.count();
@@ -193,22 +248,13 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
   parallel_for(tiles, divide_up(tiles, 16), [&](std::int64_t begin, std::int64_t end) {
     transform_inputs(x, begin, end - begin, v_planes, v, begin);
   });
-  ChunkScratch<T> scratch(exec.workspace, block_size + m_planes.size(), out_groups);
+  ChunkScratch<T> scratch(exec.workspace, add_scratch<T> + m_planes.size(), out_groups);
   parallel_chunks(out_groups, [&](std::int64_t g) {
     const auto lease = scratch.take();
-    Block& copy = *reinterpret_cast<Block*>(lease.get());
-    T* m = lease.get() + block_size;
-    std::fill_n(m, m_planes.size(), T(0));
-    for (std::int64_t k = 0; k < in_groups; ++k) {
-      const Block& block = kernels.block(g * in_groups + k, copy);
-      // The next block, where it is known to follow.
-      const std::int64_t ahead = kernels.packed ? block_size : 0;
-      for (std::int64_t t = 0; t < tiles; t += tile_block)
-        for (int o = 0; o < group<T>; o += lanes<T>)
-          add_products<T>(std::make_integer_sequence<int, points>(), block, ahead, o, v_planes,
-                          v + k * v_planes.group_pitch + t * group<T>, m_planes, m + t * group<T>,
-                          std::min(tile_block, tiles - t));
-    }
+    T* m = lease.get() + add_scratch<T>;
+    for (std::int64_t k = 0; k < in_groups; ++k)
+      add_products(kernels, g * in_groups + k, lease.get(), v_planes, v + k * v_planes.group_pitch,
+                   m_planes, m, tiles, k == 0);
     for (std::int64_t t = 0; t < tiles; ++t)
       transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(t), g * group<T>, y);
   });
