@@ -206,7 +206,7 @@ template <class T>
 inline constexpr std::int64_t add_plane = group<T>* group<T> + plane_gap<T>;
 /// Elements of scratch memory for `add_products`: the block, transformed.
 template <class T>
-inline constexpr std::int64_t add_scratch = add_plane<T> * products;
+inline constexpr std::int64_t add_scratch = add_plane<T>* products;
 
 /// The products of all tiles (+)= block b · tiles; `first`: m holds nothing yet. `v` holds the
 /// block's inputs.
