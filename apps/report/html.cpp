@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <cmath>
 
 namespace duet {
@@ -65,17 +66,37 @@ std::string html_value(std::string_view metric, double value, std::string_view s
                      escaped(metric), value, value, escaped(shown));
 }
 
+namespace {
+
+/// Whether all that a column says begins with a letter: then it is to be read, not compared.
+bool holds_words(const std::vector<std::vector<std::string>>& rows, std::size_t column) {
+  bool any = false;
+  for (const auto& row : rows) {
+    if (column >= row.size() || row[column].empty()) continue;
+    if (std::isalpha(static_cast<unsigned char>(row[column][0])) == 0) return false;
+    any = true;
+  }
+  return any;
+}
+
+}  // namespace
+
 std::string html_table(std::string_view name, const std::vector<std::string>& header,
                        const std::vector<std::vector<std::string>>& rows) {
   std::string out = fmt::format(
       "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\"><table><thead><tr>",
       escaped(name));
-  for (const std::string& cell : header) out += "<th scope=\"col\">" + cell + "</th>";
+  std::vector<const char*> alignment;
+  for (std::size_t i = 0; i < header.size(); ++i) {
+    alignment.push_back(i > 0 && holds_words(rows, i) ? " class=\"words\"" : "");
+    out += fmt::format("<th scope=\"col\"{}>{}</th>", alignment[i], header[i]);
+  }
   out += "</tr></thead><tbody>\n";
   for (const auto& row : rows) {
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i)
-      out += i == 0 ? "<th scope=\"row\">" + row[i] + "</th>" : "<td>" + row[i] + "</td>";
+      out += i == 0 ? "<th scope=\"row\">" + row[i] + "</th>"
+                    : fmt::format("<td{}>{}</td>", alignment[i], row[i]);
     out += "</tr>\n";
   }
   return out + "</tbody></table></div>\n";

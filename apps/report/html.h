@@ -20,8 +20,9 @@ std::string number_text(double value);
 /// A figure as it is shown, with its whole value for programs: data-metric and data-value.
 std::string html_value(std::string_view metric, double value, std::string_view shown);
 
-/// Rows of HTML cells below a header; the first cell of a row is its name. The table scrolls inside
-/// its own box. `name` says what it shows, for those who cannot see it.
+/// Rows of HTML cells below a header; the first cell of a row is its name. Columns of words are
+/// aligned to be read. The table scrolls inside its own box. `name` says what it shows, for those
+/// who cannot see it.
 std::string html_table(std::string_view name, const std::vector<std::string>& header,
                        const std::vector<std::vector<std::string>>& rows);
 

@@ -48,7 +48,7 @@ border:1px solid var(--control);border-radius:6px;background:var(--raised);curso
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .75rem .3rem 0;text-align:right;border-bottom:1px solid var(--edge);vertical-align:top}
 th{font-weight:600}
-th:first-child,td code{text-align:left}
+th:first-child,.words,td code{text-align:left}
 .sub{display:block;font-size:.8125rem;color:var(--quiet);white-space:nowrap}
 details{margin:.5rem 0}
 summary{cursor:pointer;padding:.25rem 0;color:var(--link)}

@@ -201,7 +201,8 @@ std::string html(const Table& table) {
          html_table(table.title, table.header, rows);
 }
 
-/// UAR of the experiments with these names, as far as the study has them.
+/// UAR of the experiments with these names, as far as the study has them; nothing where it has
+/// none.
 std::string bars(const ordered_json& results, const char* title, const char* caption,
                  const std::vector<std::string>& names) {
   BarChart chart{title, caption, {}, {{"UAR", {}, {}}}};
@@ -214,7 +215,7 @@ std::string bars(const ordered_json& results, const char* title, const char* cap
         std::optional<Interval>& interval = chart.series[0].intervals.emplace_back();
         if (!ends.is_null()) interval = {ends[0].get<double>(), ends[1].get<double>()};
       }
-  return bar_chart(chart);
+  return chart.categories.empty() ? "" : bar_chart(chart);
 }
 
 }  // namespace
@@ -235,7 +236,8 @@ std::string study_html(const ordered_json& results) {
        html(questions(results)) +
            bars(results, "What fusion adds, and what leakage is worth",
                 "Mean UAR over the seeds, with 95 % intervals.",
-                {"own", "own-voice", "own-face", "own-no-bn", "leaky", "leaky-voice"}) +
+                {"own", "own-pretrained", "own-voice", "own-face", "own-face-long", "leaky",
+                 "leaky-voice"}) +
            bars(results, "TESS: words unheard, and an actress unheard",
                 "Two women: a split by word has both in training.",
                 {"tess", "tess-voice", "tess-cross", "tess-cross-voice"}) +

@@ -51,6 +51,12 @@ TEST_CASE("html: a table has a header, names its rows, and is named") {
   CHECK(table.find("aria-label=\"a &quot;name&quot;\"") != std::string::npos);
   CHECK(table.find("<th scope=\"col\">x</th>") != std::string::npos);
   CHECK(table.find("<tr><th scope=\"row\">two</th><td>2</td></tr>") != std::string::npos);
+  // A column of words, one of figures, and one of both, which is aligned as figures are.
+  const std::string mixed =
+      html_table("m", {"", "w", "f", "b"}, {{"r", "two", "", "1"}, {"s", "", "3", "none"}});
+  CHECK(mixed.find("<th scope=\"col\" class=\"words\">w</th><th scope=\"col\">f</th>") !=
+        std::string::npos);
+  CHECK(mixed.find("<td class=\"words\">two</td><td></td><td>1</td>") != std::string::npos);
 }
 
 TEST_CASE("svg: labels, titles and texts are escaped, and a path is interrupted by NaN") {
