@@ -58,8 +58,7 @@ StudyOutcome reproduce(const StudyOptions& options, const std::filesystem::path&
     if (ordered_json::parse(read_file(record)) != question)
       fail<UsageError>(
           "{}: holds a study with another plan, other folders, seeds, folds, epochs or "
-          "experiments, "
-          "or of another version ({} says which); ask the same, or give another --out",
+          "experiments, or of another version ({} says which); ask the same, or give another --out",
           study.string(), record.string());
   } else {
     write_file_atomically(record, question.dump(2) + "\n");
