@@ -34,11 +34,16 @@ std::string range(const ordered_json& figure) {
   return fmt::format("{} to {}", percent(interval[0]), percent(interval[1]));
 }
 
+/// "1 speaker", "427 persons"
+std::string counted(const ordered_json& count, std::string people) {
+  if (count == 1) people.pop_back();
+  return fmt::format("{} {}", count.dump(), people);
+}
+
 /// "20 speakers, 427 persons"
 std::string people_text(const ordered_json& people) {
   std::vector<std::string> counts;
-  for (const auto& [name, count] : people.items())
-    counts.push_back(fmt::format("{} {}", count.dump(), name));
+  for (const auto& [name, count] : people.items()) counts.push_back(counted(count, name));
   return fmt::format("{}", fmt::join(counts, ", "));
 }
 
@@ -89,7 +94,7 @@ Table questions(const ordered_json& results) {
          {fmt::format("{}{}", c.at("difference").get<double>() < 0 ? "" : "+",
                       plus_minus(c.at("difference"), c.at("sd"))),
           fmt::format("{}-{}", text_of(c, "first"), text_of(c, "second")), c.at("difference")},
-         {tested ? fmt::format("{} {}", c.at("groups").dump(), text_of(c, "over")) : ""},
+         {tested ? counted(c.at("groups"), text_of(c, "over")) : ""},
          {tested           ? fmt::format("{:.3f} ({:.3f})", c.at("p").get<double>(),
                                          c.at("least_p").get<double>())
           : c.at("paired") ? "people unknown"
