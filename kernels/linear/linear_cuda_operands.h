@@ -1,9 +1,9 @@
 #pragma once
 /// The three products of a linear layer as the handwritten CUDA rows make them. Each direction
-/// calls `multiply(A, B, c, rows, columns, depth)` once.
+/// calls `multiply(A, B, c, rows, columns, depth)` once, but for the few rows of an answer.
 
 #include "kernels/gemm/operand.h"
-#include "kernels/linear/linear.h"
+#include "kernels/linear/linear_cuda_stream.h"
 
 namespace duet {
 
@@ -30,8 +30,12 @@ struct Sizes {
 };
 
 template <class T, class Multiply>
-void forward(const LinearParams& p, const T* x, const T* weight, T* y, Multiply&& multiply) {
+void forward(Exec& exec, const LinearParams& p, const T* x, const T* weight,
+             const device_gemm::Epilogue<T>& epilogue, T* y, Multiply&& multiply) {
   const Sizes s(p);
+  if (s.n == 0 || s.out == 0) return;
+  if (s.n <= linear_stream::most_rows)
+    return linear_stream::forward(exec, p, x, weight, epilogue, y);
   const bool full = takes_full_packs(x, s.in) && takes_full_packs(weight, s.in);
   with_width<T>(full, [&](auto width) {
     multiply(MatrixByRows<T, width>{x, s.n, s.in}, MatrixByRows<T, width>{weight, s.out, s.in}, y,

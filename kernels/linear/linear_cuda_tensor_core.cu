@@ -1,5 +1,5 @@
 // The three products of a linear layer on tensor cores: in bf16, and in f32 where the call permits
-// TF32.
+// TF32. An answer's few rows would leave them idle and have linear_cuda_stream.h instead.
 
 #include "kernels/gemm/tensor_gemm.h"
 #include "kernels/linear/linear_cuda_operands.h"
@@ -15,8 +15,9 @@ extern const LinearRow linear_cuda_tensor_core = {
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView weight, ConstView bias, View y) {
       tensor_gemm::dispatch(x.dtype, [&](auto zero) {
         using T = decltype(zero);
-        linear_products::forward(p, x.as<T>(), weight.as<T>(), y.as<T>(),
-                                 tensor_gemm::multiplier<T>(exec, {bias.as<T>(), p.relu}));
+        const tensor_gemm::Epilogue<T> epilogue{bias.as<T>(), p.relu};
+        linear_products::forward(exec, p, x.as<T>(), weight.as<T>(), epilogue, y.as<T>(),
+                                 tensor_gemm::multiplier<T>(exec, epilogue));
       });
     },
     [](Exec& exec, const LinearParams& p, ConstView grad_y, ConstView weight, View grad_x) {
