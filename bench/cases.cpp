@@ -222,15 +222,25 @@ class Cases {
     const Shape waves = {n_, front_end.clip_samples()};
     add("augment_wave", waves, [n = n_](const Tensor& t) {
       const std::vector<WaveAugmentation> how(n, {100, 1.2f, 20, 5});
-      return augment_waves(t, augmentation_tensor(how, t.device()), 1);
+      return augment_waves(t, tensor_of_structs(how, t.device()), 1);
     });
     add("spectrogram", waves, [=](const Tensor& t) { return log_mel(front_end, t); });
     add("resize", {n_, front_end.n_mels, 1 + waves[1] / front_end.hop_length, 1},
         [side = config.size](const Tensor& t) { return resize(t, side, side); });
     const Shape pictures = {n_, config.size, config.size, 3};
+    add("resize_pictures", pictures,
+        [side = config.size, made = std::make_shared<Inputs>()](const Tensor& t) {
+          // As large as they may be.
+          const ResizePicturesParams p{t.dim(0), side};
+          const auto twice = static_cast<std::int32_t>(2 * side);
+          if (made->empty())
+            *made = {Tensor::zeros(p.slots_shape(), DType::u8, t.device()),
+                     tensor_of_structs(std::vector<SlotPicture>(p.n, {twice, twice}), t.device())};
+          return resize_pictures((*made)[0], (*made)[1], t.dtype());
+        });
     add("augment_image", pictures, [n = n_](const Tensor& t) {
       const std::vector<ImageAugmentation> how(n, {true, 2, -3, 1.1f, 0.05f});
-      return augment_images(t, augmentation_tensor(how, t.device()));
+      return augment_images(t, tensor_of_structs(how, t.device()));
     });
     add("palette", {n_, config.size, config.size, 1},
         [](const Tensor& t) { return map_colors(t); });

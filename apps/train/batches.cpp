@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "engine/ops/resize.h"
 #include "kernels/base/parallel.h"
 
 namespace duet {
@@ -80,12 +81,18 @@ Absent draw_absent(const BatchPlan& plan, std::size_t pair) {
 
 }  // namespace
 
-RawInputs augmented(const Batch& batch, std::uint64_t seed) {
+RawInputs raw_inputs(const Batch& batch, std::uint64_t seed, Device device) {
   const NoGradScope no_grad;
-  RawInputs raw = batch.raw;
-  if (batch.face_augmentations) raw.faces = augment_images(raw.faces, batch.face_augmentations);
+  const auto& [faces, waves, presence] = batch.raw;
+  RawInputs raw{
+      faces.to(device), waves.to(device), {presence.face.to(device), presence.voice.to(device)}};
+  if (batch.face_slots)
+    raw.faces =
+        resize_pictures(batch.face_slots.to(device), batch.face_pictures.to(device), DType::f32);
+  if (batch.face_augmentations)
+    raw.faces = augment_images(raw.faces, batch.face_augmentations.to(device));
   if (batch.voice_augmentations)
-    raw.waves = augment_waves(raw.waves, batch.voice_augmentations, seed);
+    raw.waves = augment_waves(raw.waves, batch.voice_augmentations.to(device), seed);
   return raw;
 }
 
@@ -159,11 +166,17 @@ Batch Batches::read(std::int64_t index) const {
   const std::int64_t n = end - begin, size = samples_.size(), samples = samples_.clip_samples();
   Batch batch;
   batch.labels = Tensor::empty({n}, DType::i32);
-  if (plan_.faces) batch.raw.faces = Tensor::empty({n, size, size, 3});
+  const bool slots = plan_.faces && samples_.faces() == Samples::Faces::slots;
+  const ResizePicturesParams whole{n, size};
+  if (slots)
+    batch.face_slots = Tensor::empty(whole.slots_shape(), DType::u8);
+  else if (plan_.faces)
+    batch.raw.faces = Tensor::empty(whole.y_shape());
   if (plan_.voices) batch.raw.waves = Tensor::empty({n, samples});
   if (plan_.voice_masks > 0) batch.voice_masks = Tensor::empty({n, size, size, 1});
   Presence& presence = batch.raw.presence;
   if (plan_.modality_dropout > 0) presence = {Tensor::full({n}, 1), Tensor::full({n}, 1)};
+  std::vector<SlotPicture> pictures;
   std::vector<ImageAugmentation> faces;
   std::vector<WaveAugmentation> voices;
   for (std::int64_t i = 0; i < n; ++i) {
@@ -171,12 +184,18 @@ Batch Batches::read(std::int64_t index) const {
     const Pair& pair = (*plan_.pairs)[at];
     batch.pairs.push_back(at);
     batch.labels.data<std::int32_t>()[i] = pair.label;
-    if (plan_.faces) {
+    if (slots) {
+      const auto slot = samples_.slot(pair.face);
+      pictures.push_back(slot->picture);
+      std::copy(slot->bytes.begin(), slot->bytes.end(),
+                batch.face_slots.data<std::uint8_t>() + i * whole.slot_bytes());
+    } else if (plan_.faces) {
       const Samples::Values pixels = samples_.face(pair.face);
       std::copy(pixels->begin(), pixels->end(),
                 batch.raw.faces.data<float>() + i * size * size * 3);
-      if (plan_.augment_faces) faces.push_back(draw_face_augmentation(plan_, at, size));
     }
+    if (plan_.faces && plan_.augment_faces)
+      faces.push_back(draw_face_augmentation(plan_, at, size));
     if (plan_.voices) {
       const Samples::Values clip = samples_.voice(pair.voice);
       std::copy(clip->begin(), clip->end(), batch.raw.waves.data<float>() + i * samples);
@@ -193,14 +212,16 @@ Batch Batches::read(std::int64_t index) const {
       if (absent == Absent::voice) presence.voice.data<float>()[i] = 0;
     }
   }
-  if (plan_.faces) batch.raw.faces = batch.raw.faces.to(plan_.dtype);
+  if (slots) batch.face_pictures = tensor_of_structs(pictures);
+  if (batch.raw.faces) batch.raw.faces = batch.raw.faces.to(plan_.dtype);
   if (plan_.voices) batch.raw.waves = batch.raw.waves.to(plan_.dtype);
   if (batch.voice_masks) batch.voice_masks = batch.voice_masks.to(plan_.dtype);
   if (presence.face) presence = {presence.face.to(plan_.dtype), presence.voice.to(plan_.dtype)};
-  if (!faces.empty()) batch.face_augmentations = augmentation_tensor(faces);
-  if (!voices.empty()) batch.voice_augmentations = augmentation_tensor(voices);
+  if (!faces.empty()) batch.face_augmentations = tensor_of_structs(faces);
+  if (!voices.empty()) batch.voice_augmentations = tensor_of_structs(voices);
   if (plan_.device == Device{}) {
-    batch.raw = augmented(batch, plan_.seed);
+    batch.raw = raw_inputs(batch, plan_.seed, {});
+    batch.face_slots = batch.face_pictures = {};
     batch.face_augmentations = batch.voice_augmentations = {};
   }
   return batch;

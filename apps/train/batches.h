@@ -14,7 +14,11 @@
 namespace duet {
 
 struct Batch {
+  /// Without `faces` where they have yet to be resized.
   RawInputs raw;
+  /// Faces and what is in their slots, as engine/ops/resize.h has it; undefined where they are
+  /// resized.
+  Tensor face_slots, face_pictures;
   /// How `raw` is to be augmented, as engine/ops/augment.h has it; undefined where it is not, or no
   /// longer.
   Tensor face_augmentations, voice_augmentations;
@@ -41,7 +45,7 @@ struct BatchPlan {
   double modality_dropout = 0;
   /// Of the faces and waves.
   DType dtype = DType::f32;
-  /// Where the network runs: the CPU augments ahead, any other device at the step.
+  /// Where the network runs: the CPU resizes and augments ahead, any other device at the step.
   Device device;
   /// Augmentation, masks and absent streams are drawn under the seed, for each epoch and pair anew.
   std::uint64_t seed = 0, epoch = 0;
@@ -51,8 +55,8 @@ struct BatchPlan {
   }
 };
 
-/// The batch's inputs, augmented where they are.
-RawInputs augmented(const Batch& batch, std::uint64_t seed);
+/// The batch's inputs on a device, pictures resized there and all augmented as the batch says.
+RawInputs raw_inputs(const Batch& batch, std::uint64_t seed, Device device);
 
 class Batches {
  public:

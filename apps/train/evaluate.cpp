@@ -19,10 +19,11 @@ Answers evaluate(Model& model, Samples& samples, const std::vector<Pair>& pairs,
   plan.faces = model.sees_faces() && streams != Streams::voice;
   plan.voices = model.hears_voices() && streams != Streams::face;
   plan.dtype = model.dtype();
+  plan.device = model.device();
   const bool faces = plan.faces, voices = plan.voices;
   Batches batches(samples, std::move(plan), workers);
   while (const std::optional<Batch> batch = batches.next()) {
-    const Tensor probabilities = model.probabilities(batch->raw);
+    const Tensor probabilities = model.probabilities(raw_inputs(*batch, 0, model.device()));
     for (std::size_t i = 0; i < batch->pairs.size(); ++i) {
       Answer answer{pairs[batch->pairs[i]]};
       if (!faces) answer.pair.face.clear(), answer.pair.person.clear();

@@ -64,8 +64,7 @@ class Evaluator {
     pairs_ = run_pairs(config, folder, progress).pairs;
     test_ = pairs_of_split(pairs_, "test");
     model_ = load(folder);
-    samples_ = std::make_unique<Samples>(config.size, model_->front_end(),
-                                         static_cast<std::size_t>(config.cache_mb) << 20);
+    samples_ = make_samples(*model_);
   }
 
   ordered_json evaluate_all(bool finished) {

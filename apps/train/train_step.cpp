@@ -62,8 +62,9 @@ void TrainStep::stage(const Batch& batch) {
   staged_labels_.assign(labels.begin(), labels.end());
   const auto& [faces, waves, presence] = batch.raw;
   staged_presence_ = presence;
-  staging_.put({faces, waves, presence.face, presence.voice, batch.face_augmentations,
-                batch.voice_augmentations, batch.voice_masks, batch.labels, bytes});
+  staging_.put({faces, batch.face_slots, batch.face_pictures, waves, presence.face, presence.voice,
+                batch.face_augmentations, batch.voice_augmentations, batch.voice_masks,
+                batch.labels, bytes});
 }
 
 void TrainStep::start() {
@@ -99,13 +100,19 @@ Tensor TrainStep::loss_of(const Tensor& logits, const Tensor& labels) const {
 }
 
 TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
-  const RawInputs raw{staged[0], staged[1], {staged[2], staged[3]}};
-  const Batch batch{raw, staged[4], staged[5], staged[6], staged[7], {}};
-  const auto* state = static_cast<const StepState*>(staged[8].view().data);
+  Batch batch;
+  batch.raw = {staged[0], staged[3], {staged[4], staged[5]}};
+  batch.face_slots = staged[1];
+  batch.face_pictures = staged[2];
+  batch.face_augmentations = staged[6];
+  batch.voice_augmentations = staged[7];
+  batch.voice_masks = staged[8];
+  batch.labels = staged[9];
+  const auto* state = static_cast<const StepState*>(staged[10].view().data);
   model_.network().set_mode(Mode::training);
   model_.random().count_masks_in(&state->masks_drawn);
-  Inputs inputs =
-      model_.prepare(augmented(batch, static_cast<std::uint64_t>(model_.config().seed)));
+  Inputs inputs = model_.prepare(
+      raw_inputs(batch, static_cast<std::uint64_t>(model_.config().seed), model_.device()));
   if (batch.voice_masks) inputs.voice = inputs.voice * batch.voice_masks;
   passed_("inputs");
   const Tensor logits = model_.forward(inputs);

@@ -60,8 +60,7 @@ Trainer::Trainer(const Config& config, Device device, RunFolder folder, Progress
 
   model_ = std::make_unique<Model>(config_, device, precision, !exists(folder_.last()));
   model_->description.split_fingerprint = split_fingerprint(pairs_);
-  samples_ = std::make_unique<Samples>(config_.size, model_->front_end(),
-                                       static_cast<std::size_t>(config_.cache_mb) << 20);
+  samples_ = make_samples(*model_);
 
   std::int64_t count = 0;
   for (const Parameter& p : model_->network().parameters()) count += p.tensor.numel();
@@ -339,11 +338,9 @@ void Trainer::reestimate_statistics(const std::vector<Pair>& pairs) {
   const NoGradScope no_grad;
   model_->network().set_mode(Mode::estimation);
   Batches batches(*samples_, std::move(plan), static_cast<int>(config_.workers));
-  while (std::optional<Batch> batch = batches.next()) {
-    const Device device = model_->device();
-    batch->raw = {batch->raw.faces.to(device), batch->raw.waves.to(device), {}};
-    batch->voice_augmentations = batch->voice_augmentations.to(device);
-    model_->forward(model_->prepare(augmented(*batch, static_cast<std::uint64_t>(config_.seed))));
+  while (const std::optional<Batch> batch = batches.next()) {
+    const auto seed = static_cast<std::uint64_t>(config_.seed);
+    model_->forward(model_->prepare(raw_inputs(*batch, seed, model_->device())));
   }
   model_->network().set_mode(Mode::evaluation);
 }

@@ -17,4 +17,20 @@ Tensor resize(const Tensor& x, std::int64_t height, std::int64_t width) {
   return y;
 }
 
+Tensor resize_pictures(const Tensor& slots, const Tensor& pictures, DType dtype) {
+  require(slots.shape().rank() == 4, "[resize_pictures] slots are (N, S, S, 12), these are {}",
+          to_string(slots.shape()));
+  const ResizePicturesParams params{slots.dim(0), slots.dim(1)};
+  require(slots.dtype() == DType::u8 && slots.shape() == params.slots_shape(),
+          "[resize_pictures] slots are u8 {}, these are {} {}", to_string(params.slots_shape()),
+          to_string(slots.dtype()), to_string(slots.shape()));
+  const auto what = structs_in<SlotPicture>("resize_pictures", pictures, slots);
+  check(params, what);
+  Tensor y = Tensor::empty(params.y_shape(), dtype, slots.device());
+  const ResizePicturesRow& row = resize_pictures_rows().select(params, dtype, slots.device().type);
+  OpExec exec(row, slots.device());
+  row.forward(exec, params, slots, what, y);
+  return y;
+}
+
 }  // namespace duet

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "apps/data/picture_write.h"
 #include "apps/data/wave_write.h"
 #include "engine/ops/augment.h"
 #include "tests/temporary_folder.h"
@@ -165,4 +166,50 @@ TEST_CASE("batches: repeated voices are faster or slower by up to the share aske
   CHECK(fastest <= 1.2);
   CHECK(fastest > std::pow(1.2, 0.9));
   CHECK(std::abs(faster - count / 2) < 5 * std::sqrt(count / 4.0));
+}
+
+TEST_CASE("batches: a device gets faces as they are, or resized where that is less") {
+  const TemporaryFolder folder;
+  const std::int64_t size = 16;
+  const auto write = [&](const char* name, int h, int w) {
+    std::vector<std::uint8_t> rgb(std::size_t{3} * h * w);
+    for (std::size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<std::uint8_t>(37 * i);
+    write_png(folder / name, h, w, 3, rgb);
+    return folder / name;
+  };
+  std::vector<Pair> pairs(3, Pair{.label = 0, .split = "train"});
+  pairs[0].face = write("small.png", 20, 12);
+  pairs[1].face = write("just.png", 32, 32);
+  pairs[2].face = write("large.png", 33, 32);
+  const auto read = [&](Samples::Faces faces, std::size_t cache) {
+    BatchPlan plan{&pairs, {0, 1, 2}};
+    plan.voices = false;
+    plan.device = Device{DeviceType::simt};
+    plan.augment_faces = true;
+    Samples samples(size, {}, cache, faces);
+    return *Batches(samples, plan, 1).next();
+  };
+  const Batch resized = read(Samples::Faces::resized, 0);
+  CHECK_FALSE(resized.face_slots);
+  for (const std::size_t cache : {0, 1 << 20}) {
+    const Batch slots = read(Samples::Faces::slots, cache);
+    CHECK_FALSE(slots.raw.faces);
+    const auto* pictures = reinterpret_cast<const SlotPicture*>(slots.face_pictures.view().data);
+    CHECK(pictures[0].h == 20);
+    CHECK(pictures[0].w == 12);
+    CHECK(pictures[1].h == 32);
+    CHECK(pictures[2].h == 0);
+    // The emulator's kernels make of either the same picture, to rounding: a few operations on
+    // numbers of at most 1.
+    for (const Device device : {Device{}, Device{DeviceType::simt}}) {
+      const Tensor expected = raw_inputs(resized, 1, device).faces.to(Device{});
+      const Tensor actual = raw_inputs(slots, 1, device).faces.to(Device{});
+      REQUIRE(actual.shape() == Shape{3, size, size, 3});
+      for (std::int64_t i = 0; i < actual.numel(); ++i)
+        CHECK(std::abs(actual.data<float>()[i] - expected.data<float>()[i]) <= 64 * 0x1p-24);
+    }
+  }
+  // Alone, a face is the same either way.
+  Samples whole(size, {}, 0), slots(size, {}, 0, Samples::Faces::slots);
+  for (const Pair& pair : pairs) CHECK(*slots.face(pair.face) == *whole.face(pair.face));
 }

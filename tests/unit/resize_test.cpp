@@ -3,11 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "engine/npy.h"
 #include "kernels/base/philox.h"
 #include "kernels/resize/triangle.h"
+#include "kernels/resize_pictures/resize_pictures.h"
 #include "tests/row_memory.h"
 #include "tests/rows_under_test.h"
 #include "tests/test_data.h"
@@ -42,6 +44,47 @@ double tolerance(const ResizeParams& p, double unit) {
                columns = 2.0 * std::max(1.0, std::ceil(double(p.w) / p.out_w)) + 1;
   return (rows * columns + 3) * unit;
 }
+
+/// A batch of pictures in slots: of random pixels, but for the last, which was resized before.
+struct Slots {
+  ResizePicturesParams params;
+  std::vector<SlotPicture> pictures;
+  std::vector<std::uint8_t> bytes;
+
+  Slots(std::int64_t size, std::vector<SlotPicture> sizes)
+      : params{std::ssize(sizes) + 1, size},
+        pictures(std::move(sizes)),
+        bytes(params.slots_shape().numel()) {
+    const Philox philox{13, 0};
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      bytes[i] = static_cast<std::uint8_t>(256 * philox.uniform(i));
+    pictures.push_back({});
+    const std::vector<float> pixels = resized();
+    std::memcpy(slot(params.n - 1), pixels.data(), params.slot_bytes());
+  }
+
+  /// What the last slot has.
+  std::vector<float> resized() const {
+    const Philox philox{14, 0};
+    std::vector<float> pixels(params.size * params.size * 3);
+    for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = philox.uniform(i);
+    return pixels;
+  }
+  std::uint8_t* slot(std::int64_t n) { return bytes.data() + n * params.slot_bytes(); }
+
+  template <class T>
+  std::vector<T> run(const ResizePicturesRow& row) const {
+    check(params, pictures);
+    test::compared("resize_pictures", row, dtype_of<T>);
+    RowMemory memory(row);
+    Exec exec = memory.exec();
+    const std::int64_t count = params.y_shape().numel();
+    T* y = memory.allocate_array<T>(count);
+    row.forward(exec, params, {memory.put(bytes), params.slots_shape(), DType::u8},
+                {memory.put(pictures), pictures.size()}, {y, params.y_shape(), dtype_of<T>});
+    return memory.get(y, count);
+  }
+};
 
 }  // namespace
 
@@ -105,4 +148,43 @@ TEST_CASE("resize: the same size changes nothing, and a constant stays") {
 TEST_CASE("resize: an empty picture is an error") {
   CHECK_THROWS_AS(check(ResizeParams{1, 0, 4, 3, 2, 2}), Error);
   CHECK_THROWS_AS(check(ResizeParams{1, 4, 4, 3, 2, 0}), Error);
+}
+
+TEST_CASE("resize_pictures: every row makes of bytes what resize makes of them over 255") {
+  for (Slots slots : {Slots(17, {{7, 5}, {17, 17}, {28, 41}, {1, 9}}), Slots(1, {{2, 2}}),
+                      Slots(33, {{66, 66}, {8, 8}})}) {
+    const ResizePicturesParams& p = slots.params;
+    const std::int64_t elements = p.size * p.size * 3;
+    std::vector<double> expected;
+    for (std::int64_t n = 0; n + 1 < p.n; ++n) {
+      const auto [h, w] = slots.pictures[n];
+      REQUIRE(p.has_room(h, w));
+      std::vector<double> x(slots.slot(n), slots.slot(n) + 3 * h * w);
+      for (double& v : x) v /= 255;
+      const auto y = run(test::reference(resize_rows()), {1, h, w, 3, p.size, p.size}, x);
+      expected.insert(expected.end(), y.begin(), y.end());
+    }
+    for (const float v : slots.resized()) expected.push_back(v);
+    for (const ResizePicturesRow& row : resize_pictures_rows().rows()) {
+      CAPTURE(row.name);
+      CAPTURE(describe(p));
+      const auto f32 = slots.run<float>(row);
+      const auto f64 = slots.run<double>(row);
+      // As for resize, and one rounding more, of the quotient by 255.
+      for (std::int64_t i = 0; i < std::ssize(expected); ++i) {
+        const auto [h, w] = slots.pictures[i / elements];
+        const double taps = h == 0 ? 0 : tolerance({1, h, w, 3, p.size, p.size}, 1) + 1;
+        CHECK(std::abs(f32[i] - expected[i]) <= taps * 0x1p-24);
+        CHECK(std::abs(f64[i] - expected[i]) <= taps * 0x1p-53);
+      }
+    }
+  }
+}
+
+TEST_CASE("resize_pictures: a slot has room for what is no larger than the result") {
+  const ResizePicturesParams p{1, 16};
+  CHECK(p.has_room(32, 32));
+  CHECK(p.has_room(1, 1024));
+  CHECK_FALSE(p.has_room(32, 33));
+  CHECK_THROWS_AS(check(p, std::vector<SlotPicture>(2)), Error);
 }
