@@ -53,6 +53,9 @@ class TwoStream : public Module {
     Dropout dropout_;
   };
 
+  /// What the streams make of those of the inputs that there are.
+  std::pair<Tensor, Tensor> maps(const Tensor& face, const Tensor& voice);
+
   TwoStreamOptions options_;
   std::optional<VggStream> face_, voice_;
   std::unique_ptr<Fusion> fusion_;

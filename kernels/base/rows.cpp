@@ -27,8 +27,6 @@ struct Trial {
 };
 thread_local std::optional<Trial> trial;
 
-const Impl& current_impl() { return thread_impl ? *thread_impl : process_impl; }
-
 std::vector<std::string> row_names(const RowTable& table) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < table.size(); ++i) names.push_back(table.info(i).name);
@@ -91,10 +89,13 @@ Impl Impl::parse(std::string_view text) {
 }
 
 void set_impl(Impl impl) { process_impl = std::move(impl); }
+const Impl& current_impl() { return thread_impl ? *thread_impl : process_impl; }
 
-ImplScope::ImplScope(std::string_view text) : outer_(current_impl()) {
-  Impl inner = Impl::parse(text), merged = outer_;
-  for (auto& [op, row] : inner.forced) merged.forced[op] = row;
+ImplScope::ImplScope(std::string_view text) : ImplScope(Impl::parse(text)) {}
+
+ImplScope::ImplScope(const Impl& inner) : outer_(current_impl()) {
+  Impl merged = outer_;
+  for (const auto& [op, row] : inner.forced) merged.forced[op] = row;
   if (inner.preferred) merged.preferred = inner.preferred;
   thread_impl = std::move(merged);
 }

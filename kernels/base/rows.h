@@ -64,9 +64,12 @@ struct Impl {
 
 /// The choice for the whole process.
 void set_impl(Impl impl);
+/// The choice for this thread.
+const Impl& current_impl();
 /// The choice for this thread while the object lives; it is laid over the choice around it.
 class ImplScope {
  public:
+  explicit ImplScope(const Impl& inner);
   explicit ImplScope(std::string_view text);
   ~ImplScope();
   ImplScope(const ImplScope&) = delete;

@@ -7,7 +7,9 @@
 #include <set>
 
 #include "engine/ops/softmax.h"
+#include "engine/row_times.h"
 #include "tests/temporary_folder.h"
+#include "tests/test_rows.h"
 
 using namespace duet;
 
@@ -297,6 +299,43 @@ TEST_CASE("two_stream: frozen, it gives the same logits without batch norm") {
         for (std::int64_t i = 0; i < after.numel(); ++i)
           CHECK(again.span<double>()[i] == after.span<double>()[i]);
       }
+}
+
+TEST_CASE("two_stream: frozen, two cores give the bits of one, by the rows that are asked for") {
+  // With two threads, few pairs have a stream computed by each.
+  TwoStreamOptions options = small_options();
+  RandomState random;
+  Build build{.random = random};
+  TwoStream network(build, options);
+  network.set_mode(Mode::evaluation);
+  network.freeze();
+  const NoGradScope no_grad;
+  for (const char* rows : {"handwritten", "ref"})
+    for (const std::int64_t n : {1, 8, 9}) {
+      CAPTURE(rows);
+      CAPTURE(n);
+      RandomSequence numbers(7, 8);
+      const Tensor face = Tensor::empty({n, 32, 32, 3}), voice = Tensor::empty({n, 32, 32, 1});
+      for (const Tensor& x : {face, voice})
+        for (float& v : x.span<float>()) v = static_cast<float>(numbers.normal());
+      const ImplScope scope(rows);
+      const auto answer = [&](int threads) {
+        const test::Threads cores(threads);
+        const Tensor logits = network.forward(face, voice);
+        return std::vector<float>(logits.span<float>().begin(), logits.span<float>().end());
+      };
+      const std::vector<float> expected = answer(1);
+      const RowTimes times;
+      CHECK(answer(2) == expected);
+      int convolutions = 0;
+      for (const auto& [row, entry] : times.entries()) {
+        if (!row.starts_with("conv2d ")) continue;
+        CHECK((row == "conv2d ref") == (std::string(rows) == "ref"));
+        CHECK(row != "conv2d onednn");
+        convolutions += static_cast<int>(entry.calls);
+      }
+      CHECK(convolutions == 16);
+    }
 }
 
 TEST_CASE("two_stream: frozen in bf16, batch norm stays, and so does every bit of the answer") {
