@@ -128,15 +128,41 @@ inline constexpr std::int64_t few_tiles = 128;
 #if defined(__AVX512F__)
 
 // With 32 registers, which a fused multiply-add can meet with a number from memory, the transformed
-// weights of some inputs are never stored: a row of their six products stays in registers.
+// weights are never stored: a row of their six products stays in registers, of some inputs to meet
+// many tiles, or of one input after the other where the sums of all tiles are in registers, too.
 
 /// Inputs whose weights are in registers at once; tiles that, with a row of their sums, stay in the
 /// L1 cache.
 inline constexpr int depth = 4, tile_block = 32;
+/// Tiles with a row of their sums in registers.
+inline constexpr int tiles_in_registers = 4;
+
+template <class T>
+inline constexpr auto transform_few_inputs = transform_inputs<T, transform_scaled_input<T>>;
+
+/// u = row `i` of G w Gᵀ, for input k and the vector of outputs that begins with `o`. Asks for a
+/// sixth of what lies `ahead` elements further on.
+template <class T, int i>
+DUET_INLINE void transform_row(const typename Kernels<T>::Block& block, std::int64_t ahead, int k,
+                               int o, Vec<T>* u) {
+  Vec<T> before[taps], after[points], row[taps];
+  DUET_UNROLL
+  for (int j = 0; j < taps; ++j) {
+    DUET_UNROLL
+    for (int r = 0; r < taps; ++r) {
+      const int tap = r * taps + j;
+      const T* from = &block[k][tap][o];
+      if (tap / 2 == i) __builtin_prefetch(from + ahead, 0, 2);
+      before[r] = load(from);
+    }
+    transform_plain_weights<T>(before, after);
+    row[j] = after[i];
+  }
+  transform_plain_weights<T>(row, u);
+}
 
 /// Row `i` of the products of `tiles` tiles += block · tiles, for the vector of outputs that begins
-/// with `o`. `v` holds the block's inputs. Asks for a sixth of what lies `ahead` elements further
-/// on.
+/// with `o`. `v` holds the block's inputs.
 template <class T, int i>
 void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t ahead, int o,
                          const Planes<T>& v_planes, const T* v, const Planes<T>& m_planes, T* m,
@@ -144,22 +170,7 @@ void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t a
   for (int k = 0; k < group<T>; k += depth) {
     Vec<T> u[depth][points];
     DUET_UNROLL
-    for (int d = 0; d < depth; ++d) {
-      Vec<T> before[taps], after[points], row[taps];
-      DUET_UNROLL
-      for (int j = 0; j < taps; ++j) {
-        DUET_UNROLL
-        for (int r = 0; r < taps; ++r) {
-          const int tap = r * taps + j;
-          const T* from = &block[k + d][tap][o];
-          if (tap / 2 == i) __builtin_prefetch(from + ahead, 0, 2);
-          before[r] = load(from);
-        }
-        transform_weights<T>(before, after);
-        row[j] = after[i];
-      }
-      transform_weights<T>(row, u[d]);
-    }
+    for (int d = 0; d < depth; ++d) transform_row<T, i>(block, ahead, k + d, o, u[d]);
     DUET_UNROLL
     for (int j = 0; j < points; ++j) {
       const T* inputs = v + (i * points + j) * v_planes.plane + k;
@@ -171,6 +182,38 @@ void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t a
         store(sums, sum);
       }
     }
+  }
+}
+
+/// The same for up to `tiles_in_registers` tiles; there is padding where they are fewer.
+template <class T, int i>
+void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t ahead, int o,
+                         const Planes<T>& v_planes, const T* v, const Planes<T>& m_planes, T* m) {
+  const T* inputs[points];
+  T* sums[points];
+  for (int j = 0; j < points; ++j) {
+    inputs[j] = v + (i * points + j) * v_planes.plane;
+    sums[j] = m + (i * points + j) * m_planes.plane + o;
+  }
+  Vec<T> sum[tiles_in_registers][points];
+  DUET_UNROLL
+  for (int t = 0; t < tiles_in_registers; ++t) {
+    DUET_UNROLL
+    for (int j = 0; j < points; ++j) sum[t][j] = load(sums[j] + t * group<T>);
+  }
+  for (int k = 0; k < group<T>; ++k) {
+    Vec<T> u[points];
+    transform_row<T, i>(block, ahead, k, o, u);
+    DUET_UNROLL
+    for (int j = 0; j < points; ++j) {
+      DUET_UNROLL
+      for (int t = 0; t < tiles_in_registers; ++t) sum[t][j] += inputs[j][t * group<T> + k] * u[j];
+    }
+  }
+  DUET_UNROLL
+  for (int t = 0; t < tiles_in_registers; ++t) {
+    DUET_UNROLL
+    for (int j = 0; j < points; ++j) store(sums[j] + t * group<T>, sum[t][j]);
   }
 }
 
@@ -193,14 +236,20 @@ void add_products(const Kernels<T>& kernels, std::int64_t b, T* scratch, const P
   if (first) std::fill_n(m, m_planes.size(), T(0));
   // The next block, where it is known to follow.
   const std::int64_t ahead = kernels.packed ? add_scratch<T> : 0;
+  constexpr std::make_integer_sequence<int, points> rows;
   for (std::int64_t t = 0; t < tiles; t += tile_block)
     for (int o = 0; o < group<T>; o += lanes<T>)
-      add_rows_of_products<T>(std::make_integer_sequence<int, points>(), block, ahead, o, v_planes,
-                              v + t * group<T>, m_planes, m + t * group<T>,
-                              std::min<std::int64_t>(tile_block, tiles - t));
+      if (tiles <= tiles_in_registers)
+        add_rows_of_products<T>(rows, block, ahead, o, v_planes, v, m_planes, m);
+      else
+        add_rows_of_products<T>(rows, block, ahead, o, v_planes, v + t * group<T>, m_planes,
+                                m + t * group<T>, std::min<std::int64_t>(tile_block, tiles - t));
 }
 
 #else
+
+template <class T>
+inline constexpr auto transform_few_inputs = transform_inputs<T>;
 
 template <class T>
 inline constexpr std::int64_t add_plane = group<T>* group<T> + plane_gap<T>;
@@ -246,7 +295,7 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
   const Planes<T> v_planes(tiles, kernels.inputs), m_planes(tiles, group<T>);
   T* v = exec.workspace.allocate_array<T>(v_planes.size());
   parallel_for(tiles, divide_up(tiles, 16), [&](std::int64_t begin, std::int64_t end) {
-    transform_inputs(x, begin, end - begin, v_planes, v, begin);
+    transform_few_inputs<T>(x, begin, end - begin, v_planes, v, begin);
   });
   ChunkScratch<T> scratch(exec.workspace, add_scratch<T> + m_planes.size(), out_groups);
   parallel_chunks(out_groups, [&](std::int64_t g) {

@@ -50,6 +50,16 @@ DUET_HOST_DEVICE DUET_INLINE void transform_input(const V* d, V* v) {
   v[4] = even_q - T(q) * odd_q;
 }
 
+/// The same, with the factors that G brings to the weights: for `transform_plain_weights`.
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_scaled_input(const V* d, V* v) {
+  transform_input<T>(d, v);
+  v[1] *= T(scale_p);
+  v[2] *= T(scale_p);
+  v[3] *= T(scale_q);
+  v[4] *= T(scale_q);
+}
+
 /// Aᵀ: the output.
 template <class T, class V>
 DUET_HOST_DEVICE DUET_INLINE void transform_output(const V* m, V* y) {
@@ -85,6 +95,19 @@ DUET_HOST_DEVICE DUET_INLINE void transform_weights(const V* w, V* u) {
   const V even_q = T(scale_q) * w[0] + T(scale_q * q2) * w[2], odd_q = T(scale_q * q) * w[1];
   u[3] = even_q + odd_q;
   u[4] = even_q - odd_q;
+}
+
+/// G without its factors, which the input has instead: fewer multiplications where there are more
+/// weights than pixels.
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_plain_weights(const V* w, V* u) {
+  u[0] = w[0];
+  u[5] = w[2];
+  const V even_p = w[0] + T(p2) * w[2], even_q = w[0] + T(q2) * w[2];
+  u[1] = even_p + T(p) * w[1];
+  u[2] = even_p - T(p) * w[1];
+  u[3] = even_q + T(q) * w[1];
+  u[4] = even_q - T(q) * w[1];
 }
 
 /// Gᵀ: the gradient of the weights.

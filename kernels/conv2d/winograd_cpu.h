@@ -116,14 +116,14 @@ Images<T> images(Exec& exec, const T* data, const Tiling& tiling, std::int64_t c
 }
 
 /// Bᵀ d B of tiles first … first + count - 1 into places `place`, place + 1 and so on.
-template <class T>
+template <class T, void (*transform)(const Vec<T>*, Vec<T>*) = transform_input<T>>
 void transform_inputs(const Images<T>& x, std::int64_t first, std::int64_t count,
                       const Planes<T>& planes, T* v, std::int64_t place) {
   for (std::int64_t t = 0; t < count; ++t) {
     Tiling::Position at = x.tiling.at(first + t);
     at.y -= 1, at.x -= 1;  // the padding
-    transform_tile<T, points, transform_input<T>>(x.data, x.tiling, at, x.channels, x.zeros, planes,
-                                                  v + (place + t) * group<T>);
+    transform_tile<T, points, transform>(x.data, x.tiling, at, x.channels, x.zeros, planes,
+                                         v + (place + t) * group<T>);
   }
 }
 
