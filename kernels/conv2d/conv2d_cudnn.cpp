@@ -2,9 +2,9 @@
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/device.h"
 
-// Batch norm's sums are not part of these graphs: of a convolution followed by cuDNN's operation for
-// them (genStats), 9.19 has engines for an H100 where tensors are float16, and none for f32, TF32 or
-// bf16.
+// Batch norm's sums are not part of these graphs: of a convolution followed by cuDNN's operation
+// for them (genStats), 9.19 has engines for an H100 where tensors are float16, and none for f32,
+// TF32 or bf16.
 
 namespace duet {
 namespace {
