@@ -54,7 +54,10 @@ void decode_all(Samples& samples, const Model& model, const std::vector<Pair>& p
     const SerialScope alone;
     for (std::size_t i = next++; i < files.size() && !stop; i = next++) {
       try {
-        i < faces.size() ? samples.face(files[i]) : samples.voice(files[i]);
+        if (i < faces.size())
+          samples.decode_face(files[i]);
+        else
+          samples.voice(files[i]);
       } catch (const DataError& e) {
         const std::scoped_lock lock(mutex);
         refused.insert(e.what());

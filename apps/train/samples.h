@@ -37,6 +37,13 @@ class Samples {
   Values face(const std::filesystem::path& path);
   /// A face as `resize_pictures` takes it. DataError when the file cannot be used.
   std::shared_ptr<const Slot> slot(const std::filesystem::path& path);
+  /// Reads a face in the form in which it is kept. DataError when the file cannot be used.
+  void decode_face(const std::filesystem::path& path) {
+    if (faces_ == Faces::slots)
+      slot(path);
+    else
+      face(path);
+  }
   /// (clip_samples). DataError when the file cannot be used.
   Values voice(const std::filesystem::path& path);
 

@@ -3,6 +3,7 @@
 #include "engine/ops/run.h"
 
 namespace duet {
+
 Tensor augment_images(const Tensor& x, const Tensor& augmentations) {
   require(x.shape().rank() == 4, "[augment_image] x is (N, H, W, C), this has shape {}",
           to_string(x.shape()));
