@@ -44,6 +44,17 @@ struct Kernels {
     return packed ? packed[b] : copy;
   }
 
+  /// The blocks of one group of outputs, in `copy` where they are not packed.
+  const Block* group_of_blocks(std::int64_t g, Block* copy) const {
+    if (packed) return packed + g * in_groups();
+    for (std::int64_t k = 0; k < in_groups(); ++k) {
+      const std::int64_t b = g * in_groups() + k;
+      for (int r = 0; r < group<T>; ++r) prefetch_row(b + 1, r);
+      read(copy[k], b);
+    }
+    return copy;
+  }
+
   /// Asks for row `r` of a block that is not packed, which stands in lines far apart. (Inlined by
   /// force: GCC drops calls of a function that does nothing but this.)
   DUET_INLINE void prefetch_row(std::int64_t b, int r) const {
@@ -121,27 +132,27 @@ struct Kernels {
   }
 };
 
-/// Few tiles: all are transformed first. Then for each group of outputs the weights are transformed
-/// block by block, and what comes out meets all tiles before it leaves the cache.
-inline constexpr std::int64_t few_tiles = 128;
+/// The most tiles that meet a group of outputs' kernels at once: their products stay in the L2
+/// cache.
+inline constexpr std::int64_t many_tiles = 128;
 
-#if defined(__AVX512F__)
-
-// With 32 registers, which a fused multiply-add can meet with a number from memory, the transformed
-// weights are never stored: a row of their six products stays in registers, of some inputs to meet
-// many tiles, or of one input after the other where the sums of all tiles are in registers, too.
-
-/// Inputs whose weights are in registers at once; tiles that, with a row of their sums, stay in the
-/// L1 cache.
-inline constexpr int depth = 4, tile_block = 32;
-/// Tiles with a row of their sums in registers.
-inline constexpr int tiles_in_registers = 4;
-
+/// What the products m of some transformed tiles v with one group of outputs' kernels are made of.
 template <class T>
-inline constexpr auto transform_few_inputs = transform_inputs<T, transform_scaled_input<T>>;
+struct GroupProducts {
+  using Block = typename Kernels<T>::Block;
+  static constexpr std::int64_t block_size = sizeof(Block) / sizeof(T);
 
-/// u = row `i` of G w Gᵀ, for input k and the vector of outputs that begins with `o`. Asks for a
-/// sixth of what lies `ahead` elements further on.
+  const Block* blocks;  // of each group of inputs, not transformed
+  std::int64_t in_groups;
+  const Planes<T>& v_planes;
+  const T* v;  // by transform_scaled_input
+  const Planes<T>& m_planes;
+  T* m;
+  std::int64_t tiles;
+};
+
+/// u = row `i` of G w Gᵀ without G's factors, for input k and the vector of outputs that begins
+/// with `o`. Asks for a sixth of what lies `ahead` elements further on.
 template <class T, int i>
 DUET_INLINE void transform_row(const typename Kernels<T>::Block& block, std::int64_t ahead, int k,
                                int o, Vec<T>* u) {
@@ -161,20 +172,73 @@ DUET_INLINE void transform_row(const typename Kernels<T>::Block& block, std::int
   transform_plain_weights<T>(row, u);
 }
 
-/// Row `i` of the products of `tiles` tiles += block · tiles, for the vector of outputs that begins
-/// with `o`. `v` holds the block's inputs.
+/// Elements from one to the next of the six products whose weights `multiply_row` transforms.
+template <class T>
+std::int64_t row_plane(std::int64_t in_groups) {
+  return in_groups * group<T> * group<T> + plane_gap<T>;
+}
+
+/// Row `i` of the products: the weights of the six are transformed to `u`, and meet all tiles
+/// before they leave the L2 cache. Meanwhile the next group's kernels are asked for.
 template <class T, int i>
-void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t ahead, int o,
-                         const Planes<T>& v_planes, const T* v, const Planes<T>& m_planes, T* m,
-                         std::int64_t tiles) {
+void multiply_row(const GroupProducts<T>& p, T* u) {
+  const std::int64_t u_plane = row_plane<T>(p.in_groups);
+  for (std::int64_t b = 0; b < p.in_groups; ++b)
+    for (int k = 0; k < group<T>; ++k)
+      for (int o = 0; o < group<T>; o += lanes<T>) {
+        Vec<T> row[points];
+        transform_row<T, i>(p.blocks[b], p.in_groups * p.block_size, k, o, row);
+        DUET_UNROLL
+        for (int j = 0; j < points; ++j)
+          store(u + j * u_plane + (b * group<T> + k) * group<T> + o, row[j]);
+      }
+  for (int j = 0; j < points; ++j)
+    for (std::int64_t t = 0; t < p.tiles;)
+      gemm::with_rows(p.tiles - t, [&](auto rows) {
+        Tile<T, rows> sum;
+        sum.clear();
+        const T* a = p.v + (i * points + j) * p.v_planes.plane + t * group<T>;
+        const T* w = u + j * u_plane;
+        for (std::int64_t b = 0; b < p.in_groups; ++b, w += group<T> * group<T>) {
+          // The tiles' next group of inputs comes from the last cache.
+          const T* next = a + p.v_planes.group_pitch;
+          sum.multiply_add(TilesByChannel<T>{a}, w, group<T>,
+                           [=](std::int64_t k) { return next + k * (64 / sizeof(T)); });
+          a = next;
+        }
+        T* to = p.m + (i * points + j) * p.m_planes.plane + t * group<T>;
+        sum.store_to([&](int r) { return to + r * group<T>; });
+        t += rows;
+      });
+}
+
+#if defined(__AVX512F__)
+
+// With 32 registers, which a fused multiply-add can meet with a number from memory, few tiles need
+// no transformed weights in memory: a row of their six products stays in registers, of some inputs
+// to meet all tiles, or of one input after the other where the sums of all tiles are in registers,
+// too.
+
+inline constexpr std::int64_t few_tiles = 32;  // with a row of their sums they stay in the L1 cache
+/// Inputs whose weights are in registers at once.
+inline constexpr int depth = 4;
+/// Tiles with a row of their sums in registers.
+inline constexpr int tiles_in_registers = 4;
+
+/// Row `i` of the products += block b · tiles, for the vector of outputs that begins with `o`.
+template <class T, int i>
+void add_row(const GroupProducts<T>& p, std::int64_t b, int o) {
+  const std::int64_t tiles = p.tiles, v_plane = p.v_planes.plane, m_plane = p.m_planes.plane;
+  const T* v = p.v + i * points * v_plane + b * p.v_planes.group_pitch;
+  T* m = p.m + i * points * m_plane + o;
   for (int k = 0; k < group<T>; k += depth) {
     Vec<T> u[depth][points];
     DUET_UNROLL
-    for (int d = 0; d < depth; ++d) transform_row<T, i>(block, ahead, k + d, o, u[d]);
+    for (int d = 0; d < depth; ++d) transform_row<T, i>(p.blocks[b], p.block_size, k + d, o, u[d]);
     DUET_UNROLL
     for (int j = 0; j < points; ++j) {
-      const T* inputs = v + (i * points + j) * v_planes.plane + k;
-      T* sums = m + (i * points + j) * m_planes.plane + o;
+      const T* inputs = v + j * v_plane + k;
+      T* sums = m + j * m_plane;
       for (std::int64_t t = 0; t < tiles; ++t, inputs += group<T>, sums += group<T>) {
         Vec<T> sum = load(sums);
         DUET_UNROLL
@@ -187,13 +251,12 @@ void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t a
 
 /// The same for up to `tiles_in_registers` tiles; there is padding where they are fewer.
 template <class T, int i>
-void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t ahead, int o,
-                         const Planes<T>& v_planes, const T* v, const Planes<T>& m_planes, T* m) {
+void add_row_in_registers(const GroupProducts<T>& p, std::int64_t b, int o) {
   const T* inputs[points];
   T* sums[points];
   for (int j = 0; j < points; ++j) {
-    inputs[j] = v + (i * points + j) * v_planes.plane;
-    sums[j] = m + (i * points + j) * m_planes.plane + o;
+    inputs[j] = p.v + (i * points + j) * p.v_planes.plane + b * p.v_planes.group_pitch;
+    sums[j] = p.m + (i * points + j) * p.m_planes.plane + o;
   }
   Vec<T> sum[tiles_in_registers][points];
   DUET_UNROLL
@@ -203,7 +266,7 @@ void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t a
   }
   for (int k = 0; k < group<T>; ++k) {
     Vec<T> u[points];
-    transform_row<T, i>(block, ahead, k, o, u);
+    transform_row<T, i>(p.blocks[b], p.block_size, k, o, u);
     DUET_UNROLL
     for (int j = 0; j < points; ++j) {
       DUET_UNROLL
@@ -217,95 +280,113 @@ void add_row_of_products(const typename Kernels<T>::Block& block, std::int64_t a
   }
 }
 
-template <class T, int... i, class... Operands>
-void add_rows_of_products(std::integer_sequence<int, i...>, const Operands&... operands) {
-  (add_row_of_products<T, i>(operands...), ...);
-}
-
-/// Elements of scratch memory for `add_products`: a copy of the block.
-template <class T>
-inline constexpr std::int64_t add_scratch = sizeof(typename Kernels<T>::Block) / sizeof(T);
-
-/// The products of all tiles (+)= block b · tiles; `first`: m holds nothing yet. `v` holds the
-/// block's inputs.
-template <class T>
-void add_products(const Kernels<T>& kernels, std::int64_t b, T* scratch, const Planes<T>& v_planes,
-                  const T* v, const Planes<T>& m_planes, T* m, std::int64_t tiles, bool first) {
-  const auto& block = kernels.block(b, *reinterpret_cast<typename Kernels<T>::Block*>(scratch));
-  for (int r = 0; r < group<T>; ++r) kernels.prefetch_row(b + 1, r);
-  if (first) std::fill_n(m, m_planes.size(), T(0));
-  // The next block, where it is known to follow.
-  const std::int64_t ahead = kernels.packed ? add_scratch<T> : 0;
-  constexpr std::make_integer_sequence<int, points> rows;
-  for (std::int64_t t = 0; t < tiles; t += tile_block)
-    for (int o = 0; o < group<T>; o += lanes<T>)
-      if (tiles <= tiles_in_registers)
-        add_rows_of_products<T>(rows, block, ahead, o, v_planes, v, m_planes, m);
-      else
-        add_rows_of_products<T>(rows, block, ahead, o, v_planes, v + t * group<T>, m_planes,
-                                m + t * group<T>, std::min<std::int64_t>(tile_block, tiles - t));
-}
-
-#else
-
-template <class T>
-inline constexpr auto transform_few_inputs = transform_inputs<T>;
-
-template <class T>
-inline constexpr std::int64_t add_plane = group<T>* group<T> + plane_gap<T>;
-/// Elements of scratch memory for `add_products`: the block, transformed.
-template <class T>
-inline constexpr std::int64_t add_scratch = add_plane<T>* products;
-
-/// The products of all tiles (+)= block b · tiles; `first`: m holds nothing yet. `v` holds the
-/// block's inputs.
-template <class T>
-void add_products(const Kernels<T>& kernels, std::int64_t b, T* u, const Planes<T>& v_planes,
-                  const T* v, const Planes<T>& m_planes, T* m, std::int64_t tiles, bool first) {
-  kernels.transform(b, u, add_plane<T>);
-  // Meanwhile the next block comes from memory, a part with each row of u.
-  const T* next = kernels.packed && b + 1 < kernels.blocks() ? kernels.packed[b + 1][0][0] : u;
-  constexpr std::int64_t part =
-      sizeof(typename Kernels<T>::Block) / sizeof(T) / (products * group<T>);
-  for (int i = 0; i < products; ++i)
-    for (std::int64_t t = 0; t < tiles;)
-      gemm::with_rows(tiles - t, [&](auto rows) {
-        const auto at = [&](int r) { return m + i * m_planes.plane + (t + r) * group<T>; };
-        Tile<T, rows> sum;
-        if (first)
-          sum.clear();
-        else
-          sum.load_from(at);
-        sum.multiply_add(TilesByChannel<T>{v + i * v_planes.plane + t * group<T>},
-                         u + i * add_plane<T>, group<T>,
-                         [=](std::int64_t j) { return next + (i * group<T> + j) * part; });
-        sum.store_to(at);
-        t += rows;
-      });
-}
-
 #endif
 
+/// All 36 products; `u` has room for six products' weights.
+template <class T, int... i>
+void multiply_group(const GroupProducts<T>& p, T* u, std::integer_sequence<int, i...>) {
+#if defined(__AVX512F__)
+  if (p.tiles <= few_tiles) {
+    std::fill_n(p.m, p.m_planes.size(), T(0));
+    for (std::int64_t b = 0; b < p.in_groups; ++b)
+      for (int o = 0; o < group<T>; o += lanes<T>)
+        if (p.tiles <= tiles_in_registers)
+          (add_row_in_registers<T, i>(p, b, o), ...);
+        else
+          (add_row<T, i>(p, b, o), ...);
+    return;
+  }
+#endif
+  (multiply_row<T, i>(p, u), ...);
+}
+
+/// y = x ⋆ kernels, of few tiles or many channels: the tiles of a round are transformed first, into
+/// memory that all threads share, so that chunks can be cut by output channels, too. A chunk
+/// transforms the weights that it needs.
 template <class T>
-void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
+void multiply_in_rounds(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
                         const Results<T>& y) {
+  using Block = typename Kernels<T>::Block;
   const std::int64_t in_groups = kernels.in_groups();
   const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
   const std::int64_t tiles = x.tiling.count();
-  const Planes<T> v_planes(tiles, kernels.inputs), m_planes(tiles, group<T>);
+  const std::int64_t block = std::min(tiles, many_tiles);
+  const std::int64_t round = std::min(
+      tiles, round_up(std::max<std::int64_t>(1, round_size / (in_groups * group<T>)), block));
+  const Planes<T> v_planes(round, kernels.inputs), m_planes(block, group<T>);
   T* v = exec.workspace.allocate_array<T>(v_planes.size());
-  parallel_for(tiles, divide_up(tiles, 16), [&](std::int64_t begin, std::int64_t end) {
-    transform_few_inputs<T>(x, begin, end - begin, v_planes, v, begin);
-  });
-  ChunkScratch<T> scratch(exec.workspace, add_scratch<T> + m_planes.size(), out_groups);
-  parallel_chunks(out_groups, [&](std::int64_t g) {
+
+  const std::int64_t u_size = row_plane<T>(in_groups) * points;
+  const std::int64_t copy_size = kernels.packed ? 0 : in_groups * sizeof(Block) / sizeof(T);
+  ChunkScratch<T> scratch(exec.workspace, u_size + m_planes.size() + copy_size,
+                          divide_up(round, block) * out_groups);
+  for (std::int64_t first = 0; first < tiles; first += round) {
+    const std::int64_t count = std::min(round, tiles - first);
+    parallel_for(count, std::min<std::int64_t>(divide_up(count, 16), tile_rows),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   transform_inputs<T, transform_scaled_input<T>>(x, first + begin, end - begin,
+                                                                  v_planes, v, begin);
+                 });
+    parallel_chunks(divide_up(count, block) * out_groups, [&](std::int64_t chunk) {
+      const std::int64_t begin = chunk / out_groups * block, g = chunk % out_groups;
+      const auto lease = scratch.take();
+      T *u = lease.get(), *m = u + u_size;
+      auto* copy = reinterpret_cast<Block*>(m + m_planes.size());
+      const GroupProducts<T> p{
+          kernels.group_of_blocks(g, copy), in_groups, v_planes, v + begin * group<T>, m_planes, m,
+          std::min(block, count - begin)};
+      multiply_group(p, u, std::make_integer_sequence<int, points>());
+      for (std::int64_t t = 0; t < p.tiles; ++t)
+        transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(first + begin + t),
+                         g * group<T>, y);
+    });
+  }
+}
+
+/// The same of many tiles and few channels: all weights are transformed first. A chunk transforms
+/// its own tiles, and they stay in its L2 cache until they are multiplied.
+template <class T>
+void multiply_by_chunk(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
+                       const Results<T>& y) {
+  const T* u = kernels.transform_all(exec);
+  const std::int64_t in_groups = kernels.in_groups();
+  const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
+  const std::int64_t weight_panel = in_groups * group<T> * group<T>;
+  const std::int64_t tiles = x.tiling.count();
+  constexpr std::int64_t block = 24, block_groups = 64 / group<T>;
+  const Planes<T> v_planes(block, x.channels), m_planes(block, 64);
+  ChunkScratch<T> scratch(exec.workspace, v_planes.size() + m_planes.size(),
+                          divide_up(tiles, block));
+  parallel_for(tiles, block, [&](std::int64_t begin, std::int64_t end) {
     const auto lease = scratch.take();
-    T* m = lease.get() + add_scratch<T>;
-    for (std::int64_t k = 0; k < in_groups; ++k)
-      add_products(kernels, g * in_groups + k, lease.get(), v_planes, v + k * v_planes.group_pitch,
-                   m_planes, m, tiles, k == 0);
-    for (std::int64_t t = 0; t < tiles; ++t)
-      transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(t), g * group<T>, y);
+    T *v = lease.get(), *m = v + v_planes.size();
+    transform_inputs(x, begin, end - begin, v_planes, v, 0);
+    // The tiles that this thread is likely to get next.
+    PixelPrefetch<T> next(x, begin + thread_count() * block, block, 1);
+    for (std::int64_t first_group = 0; first_group < out_groups; first_group += block_groups) {
+      const std::int64_t last_group = std::min(out_groups, first_group + block_groups);
+      for (int i = 0; i < products; ++i)
+        for (std::int64_t g = first_group; g < last_group; ++g)
+          for (std::int64_t t = 0; t < end - begin; t += tile_rows) {
+            next.ask_for_row();
+            const T* a = v + i * v_planes.plane + t * group<T>;
+            const T* b = u + i * kernels.plane() + g * weight_panel;
+            Tile<T> sum;
+            sum.clear();
+            for (std::int64_t k = 0; k < in_groups; ++k) {
+              sum.multiply_add(TilesByChannel<T>{a}, b, group<T>);
+              a += v_planes.group_pitch;
+              b += group<T> * group<T>;
+            }
+            T* to =
+                m + i * m_planes.plane + (g - first_group) * m_planes.group_pitch + t * group<T>;
+            sum.store_to([&](int r) { return to + r * group<T>; });
+          }
+      for (std::int64_t t = 0; t < end - begin; ++t)
+        for (std::int64_t g = first_group; g < last_group; ++g)
+          transform_result(m + (g - first_group) * m_planes.group_pitch + t * group<T>,
+                           m_planes.plane, x.tiling, x.tiling.at(begin + t), g * group<T>, y);
+    }
   });
 }
 
@@ -313,76 +394,10 @@ void multiply_few_tiles(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
 template <class T>
 void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
                      const Results<T>& y) {
-  const std::int64_t tiles = x.tiling.count();
-  if (tiles <= few_tiles) return multiply_few_tiles(exec, x, kernels, y);
-  const T* u = kernels.transform_all(exec);
-  const std::int64_t in_groups = kernels.in_groups();
-  const std::int64_t out_groups = divide_up(kernels.outputs, group<T>);
-  const std::int64_t weight_panel = in_groups * group<T> * group<T>;
-  // Few channels: a chunk transforms its own tiles, and they stay in its L2 cache until they are
-  // multiplied. Many: all tiles of a round are transformed first, into memory that the chunks
-  // share, so that they can be cut by output channels too.
-  const bool own_tiles = x.channels <= 128;
-  const std::int64_t block = own_tiles ? 24 : 72;
-  const std::int64_t block_groups =
-      std::min<std::int64_t>(out_groups, (own_tiles ? 64 : 128) / group<T>);
-  const std::int64_t round =
-      own_tiles ? block : round_up(std::min(tiles, round_size / (in_groups * group<T>)), block);
-  const Planes<T> v_planes(own_tiles ? block : std::min(round, tiles), x.channels);
-  const Planes<T> m_planes(block, block_groups * group<T>);
-
-  // Products and result of tiles first … of v, which stand there from place `place` on.
-  const auto multiply = [&](const T* v, std::int64_t place, std::int64_t first, std::int64_t count,
-                            std::int64_t first_group, std::int64_t last_group, T* m) {
-    for (int i = 0; i < products; ++i)
-      for (std::int64_t g = first_group; g < last_group; ++g)
-        for (std::int64_t t = 0; t < count; t += tile_rows) {
-          const T* a = v + i * v_planes.plane + (place + t) * group<T>;
-          const T* b = u + i * kernels.plane() + g * weight_panel;
-          Tile<T> sum;
-          sum.clear();
-          for (std::int64_t k = 0; k < in_groups; ++k) {
-            sum.multiply_add(TilesByChannel<T>{a}, b, group<T>);
-            a += v_planes.group_pitch;
-            b += group<T> * group<T>;
-          }
-          T* to = m + i * m_planes.plane + (g - first_group) * m_planes.group_pitch + t * group<T>;
-          sum.store_to([&](int r) { return to + r * group<T>; });
-        }
-    for (std::int64_t t = 0; t < count; ++t)
-      for (std::int64_t g = first_group; g < last_group; ++g)
-        transform_result(m + (g - first_group) * m_planes.group_pitch + t * group<T>,
-                         m_planes.plane, x.tiling, x.tiling.at(first + t), g * group<T>, y);
-  };
-
-  if (own_tiles) {
-    const std::int64_t chunks = divide_up(tiles, block);
-    ChunkScratch<T> scratch(exec.workspace, v_planes.size() + m_planes.size(), chunks);
-    parallel_for(tiles, block, [&](std::int64_t begin, std::int64_t end) {
-      const auto lease = scratch.take();
-      T *v = lease.get(), *m = v + v_planes.size();
-      transform_inputs(x, begin, end - begin, v_planes, v, 0);
-      for (std::int64_t g = 0; g < out_groups; g += block_groups)
-        multiply(v, 0, begin, end - begin, g, std::min(out_groups, g + block_groups), m);
-    });
-    return;
-  }
-  T* v = exec.workspace.allocate_array<T>(v_planes.size());
-  const std::int64_t column_chunks = divide_up(out_groups, block_groups);
-  ChunkScratch<T> scratch(exec.workspace, m_planes.size(), divide_up(round, block) * column_chunks);
-  for (std::int64_t first = 0; first < tiles; first += round) {
-    const std::int64_t count = std::min(round, tiles - first);
-    parallel_for(count, tile_rows, [&](std::int64_t begin, std::int64_t end) {
-      transform_inputs(x, first + begin, end - begin, v_planes, v, begin);
-    });
-    parallel_chunks(divide_up(count, block) * column_chunks, [&](std::int64_t chunk) {
-      const std::int64_t begin = chunk / column_chunks * block,
-                         g = chunk % column_chunks * block_groups;
-      const auto lease = scratch.take();
-      multiply(v, begin, first + begin, std::min(block, count - begin), g,
-               std::min(out_groups, g + block_groups), lease.get());
-    });
-  }
+  if (x.channels <= 128 && x.tiling.count() > many_tiles)
+    multiply_by_chunk(exec, x, kernels, y);
+  else
+    multiply_in_rounds(exec, x, kernels, y);
 }
 
 template <class T>

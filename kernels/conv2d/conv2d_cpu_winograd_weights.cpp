@@ -13,9 +13,11 @@ struct ChannelsByTile {
 };
 
 /// sum[row][column] (+)= Σ_tile z[row] · v[column] for the channels of one group of each, from row
-/// First on: as many rows at a time as the registers hold.
+/// First on: as many rows at a time as the registers hold. Meanwhile the z and v that come next are
+/// asked for.
 template <class T, int First = 0>
-DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* sum, bool add) {
+DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* sum, bool add,
+                                 const T* next_z, const T* next_v) {
   constexpr int left = group<T> - First;
   constexpr int rows =
       (left + (left + tile_rows - 1) / tile_rows - 1) / ((left + tile_rows - 1) / tile_rows);
@@ -23,13 +25,19 @@ DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* 
   // A block's sum starts at zero and is added as a whole: less rounding error than one long sum.
   Tile<T, rows> tile, before;
   tile.clear();
-  tile.multiply_add(ChannelsByTile<T>{z + First}, v, tiles);
+  const T* next = First == 0 ? next_z : next_v;
+  tile.multiply_add(ChannelsByTile<T>{z + First}, v, tiles, [=](std::int64_t k) {
+    constexpr std::int64_t line = 64 / sizeof(T);
+    if (line < group<T>) __builtin_prefetch(next + k * group<T> + line, 0, 2);
+    return next + k * group<T>;
+  });
   if (add) {
     before.load_from(at);
     tile.add(before);
   }
   tile.store_to(at);
-  if constexpr (First + rows < group<T>) multiply_groups<T, First + rows>(z, v, tiles, sum, add);
+  if constexpr (First + rows < group<T>)
+    multiply_groups<T, First + rows>(z, v, tiles, sum, add, next_z, next_v);
 }
 
 /// How the result of backward_weights is cut: into units of output × input channels, each of which
@@ -49,28 +57,45 @@ struct Units {
   }
   std::int64_t size() const { return plane() * products; }
 
-  /// Calls f(o, i, offset in the unit's plane) for its groups of outputs and inputs.
-  template <class F>
-  void for_each_block(std::int64_t unit, F&& f) const {
-    const std::int64_t o0 = unit / cols() * unit_groups, i0 = unit % cols() * unit_groups;
-    std::int64_t offset = 0;
-    for (std::int64_t o = o0; o < std::min(out_groups, o0 + unit_groups); ++o)
-      for (std::int64_t i = i0; i < std::min(in_groups, i0 + unit_groups); ++i, offset += block)
-        f(o, i, offset);
-  }
+  /// A unit's blocks: pairs of a group of outputs and one of inputs, in the order of its plane.
+  class Blocks {
+   public:
+    Blocks(const Units& units, std::int64_t unit)
+        : o0_(unit / units.cols() * units.unit_groups),
+          i0_(unit % units.cols() * units.unit_groups),
+          cols_(std::min(units.in_groups - i0_, units.unit_groups)),
+          count_(std::min(units.out_groups - o0_, units.unit_groups) * cols_) {}
+    std::int64_t count() const { return count_; }
+    std::int64_t out(std::int64_t b) const { return o0_ + b / cols_; }
+    std::int64_t in(std::int64_t b) const { return i0_ + b % cols_; }
+
+   private:
+    std::int64_t o0_, i0_, cols_, count_;
+  };
 };
 
-/// sums (+)= Σ over tiles first … first + count - 1, for one unit.
-template <class T>
+/// sums (+)= Σ over tiles first … first + count - 1, for one unit. `between()` is called before
+/// each block of each product.
+template <class T, class Between>
 void multiply_unit(const Units<T>& units, std::int64_t unit, const Planes<T>& z_planes, const T* z,
                    const Planes<T>& v_planes, const T* v, std::int64_t first, std::int64_t count,
-                   T* sums, bool add) {
-  for (int p = 0; p < products; ++p)
-    units.for_each_block(unit, [&](auto o, auto i, auto offset) {
-      multiply_groups<T>(z + p * z_planes.plane + o * z_planes.group_pitch + first * group<T>,
-                         v + p * v_planes.plane + i * v_planes.group_pitch + first * group<T>,
-                         count, sums + p * units.plane() + offset, add);
-    });
+                   T* sums, bool add, Between&& between) {
+  const typename Units<T>::Blocks blocks(units, unit);
+  const auto z_at = [&](std::int64_t p, std::int64_t b) {
+    return z + p * z_planes.plane + blocks.out(b) * z_planes.group_pitch + first * group<T>;
+  };
+  const auto v_at = [&](std::int64_t p, std::int64_t b) {
+    return v + p * v_planes.plane + blocks.in(b)*v_planes.group_pitch + first * group<T>;
+  };
+  for (std::int64_t p = 0; p < products; ++p)
+    for (std::int64_t b = 0; b < blocks.count(); ++b) {
+      between();
+      const bool last = b + 1 == blocks.count();
+      const std::int64_t next_p = p + last, next_b = last ? 0 : b + 1;
+      multiply_groups<T>(z_at(p, b), v_at(p, b), count,
+                         sums + p * units.plane() + b * Units<T>::block, add, z_at(next_p, next_b),
+                         v_at(next_p, next_b));
+    }
 }
 
 /// Gᵀ of the sums of one block, which stand in `shares` copies `share_pitch` apart, into the
@@ -112,7 +137,7 @@ void backward_weights(Exec& exec, const Conv2dParams& c, const T* x_data, const 
   if (c.in_channels * c.out_channels <= 128 * 128) {
     // Few channels: the tiles are shared out, each share has sums of its own, and what a block of
     // tiles is transformed to stays in the L2 cache.
-    constexpr std::int64_t block = 60;
+    constexpr std::int64_t block = 32;
     const Units<T> whole{out_groups, in_groups, std::max(out_groups, in_groups)};
     const std::int64_t wanted =
         std::clamp<std::int64_t>((std::int64_t{5} << 20) / whole.size(), 4, 16);
@@ -128,8 +153,15 @@ void backward_weights(Exec& exec, const Conv2dParams& c, const T* x_data, const 
         const std::int64_t count = std::min(block, end - t);
         transform_inputs(x, t, count, v_planes, v, 0);
         transform_gradients(y, t, count, z_planes, z, 0);
+        // What the next block of tiles needs, evenly over this one's products.
+        PixelPrefetch<T> next_x(x, t + block, block, 1), next_y(y, t + block, block, 0);
+        const std::int64_t rows_each =
+            divide_up(block * outputs, products * in_groups * out_groups);
         multiply_unit(whole, 0, z_planes, z, v_planes, v, 0, count,
-                      sums + begin / share * whole.size(), t > begin);
+                      sums + begin / share * whole.size(), t > begin, [&] {
+                        for (std::int64_t i = 0; i < rows_each; ++i)
+                          next_x.ask_for_row(), next_y.ask_for_row();
+                      });
       }
     });
     parallel_for(in_groups * out_groups, 2, [&](std::int64_t begin, std::int64_t end) {
@@ -166,12 +198,12 @@ void backward_weights(Exec& exec, const Conv2dParams& c, const T* x_data, const 
       T* sums = one_round ? lease.get() : all_sums + unit * units.size();
       for (std::int64_t t = 0; t < count; t += block)
         multiply_unit(units, unit, z_planes, z, v_planes, v, t, std::min(block, count - t), sums,
-                      first + t > 0);
+                      first + t > 0, [] {});
       if (first + count < tiles) return;
-      units.for_each_block(unit, [&](auto o, auto i, auto offset) {
-        transform_sums(sums + offset, units.plane(), 1, 0, c, o * group<T>, i * group<T>,
-                       grad_weight);
-      });
+      const typename Units<T>::Blocks blocks(units, unit);
+      for (std::int64_t b = 0; b < blocks.count(); ++b)
+        transform_sums(sums + b * Units<T>::block, units.plane(), 1, 0, c, blocks.out(b) * group<T>,
+                       blocks.in(b)*group<T>, grad_weight);
     });
   }
 }

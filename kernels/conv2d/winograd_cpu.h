@@ -33,9 +33,9 @@ inline constexpr int group = gemm::tile_cols<T>;
 template <class T>
 inline constexpr std::int64_t plane_gap = 64 / sizeof(T);
 
-/// Tiles × channels that are transformed at once where all threads share them: 18 MiB in float, to
-/// stay in the last cache.
-inline constexpr std::int64_t round_size = 1 << 17;
+/// Tiles × channels that are transformed at once where all threads share them: 9 MiB in float, to
+/// stay in the last cache beside what else is in use.
+inline constexpr std::int64_t round_size = 1 << 16;
 
 /// `n` images of h × w pixels, cut into tiles of 4 × 4 that may reach over the lower and right
 /// edge.
@@ -114,6 +114,36 @@ Images<T> images(Exec& exec, const T* data, const Tiling& tiling, std::int64_t c
   std::fill_n(zeros, channels, T(0));
   return {data, tiling, channels, zeros};
 }
+
+/// Asks for the pixels of tiles that will be transformed soon, a row of a tile at a time, while
+/// something else is computed: the transforms by themselves would wait for memory.
+template <class T>
+class PixelPrefetch {
+ public:
+  /// `margin`: how far the pixels reach over the tiles' lower and right edges.
+  PixelPrefetch(const Images<T>& x, std::int64_t first, std::int64_t count, std::int64_t margin)
+      : x_(x),
+        next_(first * outputs),
+        end_(std::min(first + count, x.tiling.count()) * outputs),
+        margin_(margin) {}
+
+  DUET_INLINE void ask_for_row() {
+    if (next_ >= end_) return;
+    const Tiling& tiling = x_.tiling;
+    const Tiling::Position at = tiling.at(next_ / outputs);
+    const std::int64_t y = at.y + next_ % outputs + margin_;
+    ++next_;
+    if (y >= tiling.h) return;
+    const T* row = x_.data + ((at.n * tiling.h + y) * tiling.w + at.x + margin_) * x_.channels;
+    constexpr std::int64_t line = 64 / sizeof(T);
+    for (std::int64_t i = 0; i < outputs * x_.channels; i += line)
+      __builtin_prefetch(row + i, 0, 2);
+  }
+
+ private:
+  const Images<T>& x_;
+  std::int64_t next_, end_, margin_;
+};
 
 /// Bᵀ d B of tiles first … first + count - 1 into places `place`, place + 1 and so on.
 template <class T, void (*transform)(const Vec<T>*, Vec<T>*) = transform_input<T>>

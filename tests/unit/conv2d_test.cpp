@@ -45,7 +45,8 @@ const std::vector<Conv2dParams> cases = {
     {1, 33, 30, 64, 17, 3, 3, 1, 1, 1, 1},
     // many channels on either side or both, which share transformed tiles,
     {1, 20, 18, 140, 36, 3, 3, 1, 1, 1, 1},
-    {34, 6, 6, 40, 16, 3, 3, 1, 1, 1, 1},  // 136 tiles
+    {34, 6, 6, 40, 16, 3, 3, 1, 1, 1, 1},    // 136 tiles
+    {1, 62, 66, 130, 17, 3, 3, 1, 1, 1, 1},  // 272 tiles of many channels
     {16, 6, 6, 36, 150, 3, 3, 1, 1, 1, 1},
     {3, 9, 9, 136, 132, 3, 3, 1, 1, 1, 1},
     // and more of them than are transformed at once.
