@@ -1,4 +1,5 @@
 #include "kernels/base/scratch.h"
+#include "kernels/base/store_past_cache.h"
 #include "kernels/base/vec.h"
 #include "kernels/batchnorm/batchnorm_cpu.h"
 #include "kernels/block_tail/block_tail.h"
@@ -50,6 +51,13 @@ DUET_INLINE void put(T* p, const V& v) {
   std::memcpy(p, &v, sizeof v);
 }
 
+template <class V, class T>
+DUET_INLINE void put(T* p, const V& v, bool past_cache) {
+  if constexpr (sizeof(V) == vector_bytes)
+    if (past_cache) return store_past_cache(p, v);
+  put(p, v);
+}
+
 /// The maximum of a window of normalised pixels after ReLU, and where it stood, for a vector of
 /// channels. The first maximum wins, and NaN over every number.
 template <class V, int pool>
@@ -97,6 +105,8 @@ void forward(Exec& exec, const BlockTailParams& p, const T* x, const T* weight, 
   const Normalisation<T> n(norm, weight, bias, mean, var);
   const T *scale = n.scale.data(), *offset = n.offset.data();
   const std::int64_t channels = p.channels, out_w = p.out_w();
+  const bool past_cache =
+      p.dropout == 0 && goes_past_cache(y, p.n * p.out_h() * out_w * channels, channels);
   parallel_chunks(p.n * p.windows_h(), [&](std::int64_t index) {
     const Line line(p, index);
     if (!line.whole) return;
@@ -106,11 +116,13 @@ void forward(Exec& exec, const BlockTailParams& p, const T* x, const T* weight, 
       T* at = out + j * channels;
       for_channels<T>(channels, [&](std::int64_t c, auto zero) {
         using V = decltype(zero);
-        put(at + c, Window<V, pool>(pixels.x, c, get<V>(scale + c), get<V>(offset + c)).best);
+        put(at + c, Window<V, pool>(pixels.x, c, get<V>(scale + c), get<V>(offset + c)).best,
+            past_cache);
       });
     }
     if (p.dropout > 0)
       apply_dropout(p.mask.sequence(), p.dropout, line.out(p), out_w * channels, out, out);
+    if (past_cache) stores_are_done();
   });
 }
 
@@ -164,6 +176,7 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
     for (std::int64_t i = begin; i < begin + pixels * channels; i += channels)
       for (std::int64_t c = 0; c < channels; ++c) grad_x[i + c] = a[c] * x[i + c] + b[c];
   };
+  const bool past_cache = goes_past_cache(grad_x, p.n * p.h * p.w * channels, channels);
   parallel_chunks(lines, [&](std::int64_t index) {
     const Line line(p, index);
     if (!line.whole) return by_statistics(line.in(p, 0), (p.h - line.i * pool) * p.w);
@@ -181,11 +194,13 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
         DUET_UNROLL
         for (int t = 0; t < pool * pool; ++t)
           put(to[t] + c,
-              (window.is_tap[t] ? passed : V{}) + get<V>(a + c) * window.x[t] + get<V>(b + c));
+              (window.is_tap[t] ? passed : V{}) + get<V>(a + c) * window.x[t] + get<V>(b + c),
+              past_cache);
       });
     }
     for (int r = 0; r < pool; ++r)
       by_statistics(line.in(p, r) + out_w * pool * channels, p.w - out_w * pool);
+    if (past_cache) stores_are_done();
   });
 }
 

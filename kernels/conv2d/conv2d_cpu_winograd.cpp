@@ -339,6 +339,7 @@ void multiply_in_rounds(Exec& exec, const Images<T>& x, const Kernels<T>& kernel
       for (std::int64_t t = 0; t < p.tiles; ++t)
         transform_result(m + t * group<T>, m_planes.plane, x.tiling, x.tiling.at(first + begin + t),
                          g * group<T>, y);
+      if (y.past_cache) stores_are_done();
     });
   }
 }
@@ -387,13 +388,16 @@ void multiply_by_chunk(Exec& exec, const Images<T>& x, const Kernels<T>& kernels
           transform_result(m + (g - first_group) * m_planes.group_pitch + t * group<T>,
                            m_planes.plane, x.tiling, x.tiling.at(begin + t), g * group<T>, y);
     }
+    if (y.past_cache) stores_are_done();
   });
 }
 
 /// y = x ⋆ kernels.
 template <class T>
-void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels,
-                     const Results<T>& y) {
+void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, Results<T> y) {
+  y.past_cache =
+      !y.pool &&
+      goes_past_cache(y.data, x.tiling.n * x.tiling.h * x.tiling.w * y.channels, y.channels);
   if (x.channels <= 128 && x.tiling.count() > many_tiles)
     multiply_by_chunk(exec, x, kernels, y);
   else

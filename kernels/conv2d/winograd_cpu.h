@@ -11,6 +11,7 @@
 /// threads.
 
 #include "kernels/base/scratch.h"
+#include "kernels/base/store_past_cache.h"
 #include "kernels/base/vec_math.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/winograd.h"
@@ -175,6 +176,7 @@ struct Results {
   std::int64_t channels;
   const T* bias;
   bool relu = false, pool = false;
+  bool past_cache = false;  ///< see store_past_cache.h
 };
 
 /// The greater of two numbers; NaN wins.
@@ -224,6 +226,7 @@ void transform_result(const T* m, std::int64_t plane, const Tiling& tiling, Tili
       in_two_dimensions<T, points, outputs, transform_output<T>>(
           product, [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
             T* to = out + (i * w + j) * y.channels + c;
+            if (y.past_cache) return store_past_cache(to, result(v));
             __builtin_prefetch(to + outputs * y.channels, 1);
             store(to, result(v));
           });

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/base/store_past_cache.h"
 #include "kernels/base/vec.h"
 
 namespace duet::gemm {
@@ -66,6 +67,13 @@ struct Tile {
   DUET_INLINE void store_to(At&& at) const {
     DUET_UNROLL
     for (int r = 0; r < Rows; ++r) store(at(r), sum[r][0]), store(at(r) + lanes<T>, sum[r][1]);
+  }
+
+  template <class At>
+  DUET_INLINE void store_past_cache_to(At&& at) const {
+    DUET_UNROLL
+    for (int r = 0; r < Rows; ++r)
+      store_past_cache(at(r), sum[r][0]), store_past_cache(at(r) + lanes<T>, sum[r][1]);
   }
 
   DUET_INLINE void add(const Tile& other) {
@@ -134,7 +142,8 @@ class Place {
     tile.load_from([&](int r) { return at(r); });
   }
 
-  DUET_INLINE void store_from(const Tile<T>& tile) {
+  DUET_INLINE void store_from(const Tile<T>& tile, bool past_cache = false) {
+    if (past_cache && full_) return tile.store_past_cache_to([&](int r) { return at(r); });
     tile.store_to([&](int r) { return at(r); });
     if (!full_)
       for (int r = 0; r < rows_; ++r) std::copy_n(border_ + r * tile_cols<T>, cols_, rows_at_[r]);

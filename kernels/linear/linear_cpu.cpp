@@ -303,6 +303,8 @@ void backward_weights(Exec& exec, const LinearParams& p, const T* x, const T* gr
                  b + j * tile_cols<T> * p.n);
   });
   const std::int64_t column_chunks = divide_up(p.in_features, chunk_columns);
+  const bool past_cache =
+      goes_past_cache(grad_weight, p.out_features * p.in_features, p.in_features);
   parallel_chunks(divide_up(p.out_features, chunk_rows) * column_chunks, [&](std::int64_t chunk) {
     const std::int64_t first_row = chunk / column_chunks * chunk_rows;
     const std::int64_t last_row = std::min(p.out_features, first_row + chunk_rows);
@@ -321,8 +323,9 @@ void backward_weights(Exec& exec, const LinearParams& p, const T* x, const T* gr
             place.load_to(tile);
           tile.multiply_add(gemm::PackedRows<T>{a + o * p.n + k * tile_rows},
                             b + i * p.n + k * tile_cols<T>, std::min(k_block, p.n - k));
-          place.store_from(tile);
+          place.store_from(tile, past_cache && k + k_block >= p.n);
         }
+    if (past_cache) stores_are_done();
   });
 }
 

@@ -1,0 +1,175 @@
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "kernels/base/store_past_cache.h"
+#include "kernels/block_tail/block_tail.h"
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/linear/linear.h"
+#include "tests/rows_under_test.h"
+#include "tests/test_rows.h"
+
+using namespace duet;
+
+// Results that are large enough to go past the caches, against the same made of two calls whose
+// results are not: to the bit, for these are the same sums.
+
+namespace {
+
+/// Elements at an address that rows may store whole vectors to.
+template <class T>
+struct Numbers {
+  explicit Numbers(std::int64_t size) : data(workspace.allocate_array<T>(size)), size(size) {}
+  /// Made of small whole numbers, with `seed`.
+  Numbers(std::int64_t size, std::uint32_t seed) : Numbers(size) {
+    for (std::int64_t i = 0; i < size; ++i) {
+      seed = seed * 1664525u + 1013904223u;
+      data[i] = static_cast<T>(static_cast<std::int32_t>(seed >> 24) - 128) / T(64);
+    }
+  }
+  bool operator==(const Numbers& other) const {
+    return std::equal(data, data + size, other.data, other.data + other.size);
+  }
+
+  TestWorkspace workspace;
+  T* data;
+  std::int64_t size;
+};
+
+/// Calls `f(row, zero)` for every handwritten row of the CPU, and each type.
+template <class Row, class F>
+void for_each_cpu_row(const RowList<Row>& list, F&& f) {
+  for (const Row& row : list.rows()) {
+    if (row.device != DeviceType::cpu || row.kind != RowKind::handwritten) continue;
+    if (!test::takes_part(row)) continue;
+    INFO(std::string(row.name));
+    f(row, float(0));
+    f(row, double(0));
+  }
+}
+
+/// Whether a result of `size` elements is past the limit, and half of it is not.
+template <class T>
+bool straddles(std::int64_t size) {
+  const std::int64_t bytes = size * static_cast<std::int64_t>(sizeof(T));
+  return bytes >= past_cache_bytes && bytes / 2 < past_cache_bytes;
+}
+
+}  // namespace
+
+TEST_CASE("large results of convolutions equal smaller ones") {
+  for_each_cpu_row(conv2d_rows(), [](const Conv2dRow& row, auto zero) {
+    using T = decltype(zero);
+    constexpr DType dtype = dtype_of<T>;
+    const std::int64_t h = 512 / sizeof(T);
+    for (const auto& [in, out] : {std::pair{16, 128}, {128, 16}, {144, 128}}) {
+      Conv2dParams c{2, h, 128, in, out, 3, 3, 1, 1, 1, 1};
+      const Numbers<T> x(2 * h * 128 * in, 1), grad_y(2 * h * 128 * out, 2), w(out * 9 * in, 3);
+      const ConstView weight{w.data, {out, 3, 3, in}, dtype};
+      const auto run = [&](bool forward, std::int64_t pieces) {
+        const std::int64_t from = forward ? in : out, to = forward ? out : in;
+        Numbers<T> result(2 * h * 128 * to);
+        c.n = 2 / pieces;
+        const std::int64_t pixels = c.n * h * 128;
+        for (std::int64_t i = 0; i < pieces; ++i) {
+          TestWorkspace workspace;
+          Exec exec{{}, workspace};
+          const View y{result.data + i * pixels * to, {c.n, h, 128, to}, dtype};
+          const T* operand = (forward ? x : grad_y).data + i * pixels * from;
+          const ConstView given{operand, {c.n, h, 128, from}, dtype};
+          if (forward)
+            row.forward(exec, c, given, weight, {}, y);
+          else
+            row.backward_data(exec, c, given, weight, y);
+        }
+        return result;
+      };
+      for (const bool forward : {true, false}) {
+        if ((forward ? out : in) < 128) continue;
+        CAPTURE(in);
+        CAPTURE(out);
+        CAPTURE(forward);
+        CHECK(straddles<T>(2 * h * 128 * 128));
+        CHECK((run(forward, 1) == run(forward, 2)));
+      }
+    }
+  });
+}
+
+TEST_CASE("large results of block tails equal smaller ones") {
+  for_each_cpu_row(block_tail_rows(), [](const BlockTailRow& row, auto zero) {
+    using T = decltype(zero);
+    constexpr DType dtype = dtype_of<T>;
+    for (const std::int64_t pool : {1, 2})
+      for (const std::int64_t w : {128, 129}) {
+        const std::int64_t h = 512 / sizeof(T), channels = 128;
+        BlockTailParams p{
+            .n = 2, .h = h, .w = w, .channels = channels, .pool = pool, .training = false};
+        const std::int64_t in = 2 * h * w * channels, out = 2 * p.out_h() * p.out_w() * channels;
+        const Numbers<T> x(in, 1), grad_y(out, 2), weight(channels, 3), bias(channels, 4),
+            mean(channels, 5);
+        Numbers<T> var(channels);
+        std::fill_n(var.data, channels, T(0.5));
+        const auto vector = [&](const Numbers<T>& v) { return View{v.data, {channels}, dtype}; };
+        const auto run = [&](std::int64_t pieces) {
+          Numbers<T> y(out), grad_x(in), grad_weight(channels), grad_bias(channels);
+          p.n = 2 / pieces;
+          for (std::int64_t i = 0; i < pieces; ++i) {
+            TestWorkspace workspace;
+            Exec exec{{}, workspace};
+            const auto in_at = [&](T* data) {
+              return View{data + i * in / pieces, p.x_shape(), dtype};
+            };
+            const auto out_at = [&](T* data) {
+              return View{data + i * out / pieces, p.y_shape(), dtype};
+            };
+            row.forward(exec, p, in_at(x.data), vector(weight), vector(bias), vector(mean),
+                        vector(var), {}, {}, out_at(y.data));
+            row.backward(exec, p, in_at(x.data), out_at(grad_y.data), vector(weight), vector(bias),
+                         vector(mean), vector(var), in_at(grad_x.data), vector(grad_weight),
+                         vector(grad_bias));
+          }
+          return std::pair(std::move(y), std::move(grad_x));
+        };
+        CAPTURE(pool);
+        CAPTURE(w);
+        CHECK(straddles<T>(in));
+        const auto whole = run(1), pieces = run(2);
+        CHECK((whole.first == pieces.first));
+        CHECK((whole.second == pieces.second));
+      }
+  });
+}
+
+TEST_CASE("large gradients of linear weights equal smaller ones") {
+  for_each_cpu_row(linear_rows(), [](const LinearRow& row, auto zero) {
+    using T = decltype(zero);
+    constexpr DType dtype = dtype_of<T>;
+    const std::int64_t n = 5, in = 2048, out = 8192 / sizeof(T);
+    const Numbers<T> x(n * in, 1), grad_y(n * out, 2);
+    CHECK(straddles<T>(in * out));
+    Numbers<T> whole(in * out), pieces(in * out);
+    {
+      TestWorkspace workspace;
+      Exec exec{{}, workspace};
+      row.backward_weights(exec, {n, in, out}, {x.data, {n, in}, dtype},
+                           {grad_y.data, {n, out}, dtype}, {whole.data, {out, in}, dtype});
+    }
+    for (std::int64_t half = 0; half < 2; ++half) {
+      TestWorkspace workspace;
+      Exec exec{{}, workspace};
+      Numbers<T> some(n * out / 2);
+      for (std::int64_t i = 0; i < n; ++i)
+        std::copy_n(grad_y.data + i * out + half * out / 2, out / 2, some.data + i * out / 2);
+      row.backward_weights(exec, {n, in, out / 2}, {x.data, {n, in}, dtype},
+                           {some.data, {n, out / 2}, dtype},
+                           {pieces.data + half * out / 2 * in, {out / 2, in}, dtype});
+    }
+    CHECK((whole == pieces));
+  });
+}
