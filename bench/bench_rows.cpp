@@ -140,6 +140,7 @@ class Bench {
         {"ceiling",
          {{"flops", ceiling_.flops}, {"bytes_per_s", ceiling_.bytes_per_s}, {"how", ceiling_.how}}},
         {"left_out", left_out_},
+        {"failed", failed_},
         {"rows", rows}};
   }
 
@@ -162,6 +163,9 @@ class Bench {
         time_row(c, row.name, row.kind);
       } catch (const UsageError&) {
         continue;  // the row does not take the call
+      } catch (const Error& error) {
+        std::cerr << fmt::format("{} {}, row {}: {}\n", c.op, c.name, row.name, error.what());
+        failed_.push_back(fmt::format("{} {} {}", c.op, c.name, row.name));
       }
     }
   }
@@ -276,6 +280,7 @@ class Bench {
   Ceiling ceiling_;
   std::vector<Result> results_;
   int left_out_ = 0;
+  std::vector<std::string> failed_;  // calls that threw
 };
 
 /// Prints the cases; 1 when an op has none.
@@ -304,8 +309,9 @@ int run(const Options& options) {
   const std::vector<Case> all = cases(config, precision);
   Bench bench(options, device, precision);
   bench.run(all);
-  if (!options.json.empty()) write_file_atomically(options.json, bench.report().dump(1) + "\n");
-  return 0;
+  const nlohmann::json report = bench.report();
+  if (!options.json.empty()) write_file_atomically(options.json, report.dump(1) + "\n");
+  return report.at("failed").empty() ? 0 : exit_failure;
 }
 
 }  // namespace

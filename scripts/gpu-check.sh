@@ -117,8 +117,10 @@ link_wheels() {
   root=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
   site=$(python3 -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null) || return 0
   mkdir -p "$build/wheels"
-  for library in cublas cufft cudnn; do
-    [[ -z $(find "$root"/lib* "$root"/targets/*/lib /usr/lib/x86_64-linux-gnu -maxdepth 1 -name "lib$library.so*" 2>/dev/null) ]] ||
+  # nvrtc and nvJitLink are what cuDNN and cuFFT load by themselves, and look for beside them.
+  for library in cublas cufft cudnn nvrtc nvJitLink; do
+    # Without the linker's name (libX.so) a library cannot be built against, whatever else is there.
+    [[ -z $(find "$root"/lib* "$root"/targets/*/lib /usr/lib/x86_64-linux-gnu -maxdepth 1 -name "lib$library.so" 2>/dev/null) ]] ||
       continue
     # cublasLt and the parts of cuDNN with them.
     for file in "$site"/*/lib/lib"$library"*.so.*; do
@@ -180,9 +182,10 @@ configure() {
 
 # Targets that this machine's libraries allow.
 targets() {
-  local target
+  local target help
+  help=$(cmake --build "$build" --target help)
   for target in gpu_report test_unit test_gradient test_cuda bench_rows train_mm; do
-    ! cmake --build "$build" --target help | grep -Eq "(^|[ .])$target(:|$| )" || echo "$target"
+    ! grep -Eq "(^|[ .])$target(:|$| )" <<<"$help" || echo "$target"
   done
 }
 
@@ -198,9 +201,13 @@ run() {
   configure || { tail -n 30 "$results/configure.log"; die "CMake fails: $results/configure.log"; }
   local all bin=$build/bin
   mapfile -t all < <(targets)
-  # The report first: without it nothing is told.
-  part build 300 sh -c 'cmake --build "$0" --target gpu_report && cmake --build "$0" --parallel "$(nproc)" --target "$@"' \
-    "$build" "${all[@]}" || tail -n 40 "$results/build.log"
+  # The report first: without it nothing is told. Then all that can be built, whatever else cannot.
+  local on=(-k)
+  [[ $generator != Ninja ]] || on=(-k 0)
+  part build 300 bash -c 'build=$1 on=$2; shift 2
+    cmake --build "$build" --parallel "$(nproc)" --target gpu_report &&
+      cmake --build "$build" --parallel "$(nproc)" --target "$@" -- $on' \
+    build "$build" "${on[*]}" "${all[@]}" || grep -E 'error|FAILED' "$results/build.log" | head -n 40
   [[ -x $bin/gpu_report ]] || die "nothing was built: $results/build.log"
 
   export DUET_COMPARED_ROWS=$PWD/$results/compared.tsv
@@ -209,15 +216,16 @@ run() {
   program test_gradient 100
   unset DUET_COMPARED_ROWS
 
-  # Over every test that compares the rows of an op, at small sizes. What the libraries ask of CUDA in vain is their affair.
+  # Over every test that compares the rows of an op, at small sizes. What the libraries ask of CUDA in vain is their affair, and
+  # so are their kernels, where this version can leave them out.
   if [[ -z $sanitizer ]]; then
     remark memcheck skipped 0 "compute-sanitizer is not installed"
     remark racecheck skipped 0 "compute-sanitizer is not installed"
   elif [[ -x $bin/test_unit ]]; then
-    part memcheck 70 "$sanitizer" --tool memcheck --report-api-errors no --error-exitcode 86 "$bin/test_unit" -tc='*every row*' || true
-    # The libraries' own kernels are not ours to search, where this version can leave them out.
     local ours=(--kernel-name kns=duet)
-    "$sanitizer" --help 2>&1 | grep -q -e --kernel-name || ours=()
+    [[ $("$sanitizer" --help 2>&1 || true) == *--kernel-name* ]] || ours=()
+    part memcheck 70 "$sanitizer" --tool memcheck --report-api-errors no --error-exitcode 86 "${ours[@]}" "$bin/test_unit" \
+      -tc='*every row*' || true
     part racecheck 70 "$sanitizer" --tool racecheck --error-exitcode 86 "${ours[@]}" "$bin/test_unit" -tc='*every row*' || true
   fi
 
@@ -241,6 +249,11 @@ run() {
     remark train-cuda skipped 0 "without libsndfile the demo cannot be read: test_unit trained a network of its own"
   fi
 
+  # The machine may be gone soon: the logs of what failed go with the report.
+  local name outcome rest
+  while IFS=$'\t' read -r name outcome rest; do
+    [[ $outcome != failed && $outcome != timeout ]] || { mkdir -p "$out/logs" && tail -c 200000 "$results/$name.log" >"$out/logs/$name.log"; }
+  done <"$results/parts.tsv"
   "$bin/gpu_report" "$results" "$out"
 }
 

@@ -18,7 +18,7 @@ namespace duet::test {
 namespace {
 
 std::mutex mutex;
-/// Whether every check passed, for each "device op row type".
+/// Whether every check of the running test case passed, for each "device op row type".
 std::map<std::string, bool> verdicts;
 bool* latest = nullptr;
 bool cuda_device = false;
@@ -37,17 +37,21 @@ struct RowsUnderTest : doctest::IReporter {
     if (check.m_failed) speak_against_latest();
   }
   void test_case_exception(const doctest::TestCaseException&) override { speak_against_latest(); }
-  void test_run_end(const doctest::TestRunStats&) override {
-    const char* path = std::getenv("DUET_COMPARED_ROWS");
-    if (!path) return;
-    std::ofstream file(path, std::ios::app);
-    for (const auto& [row, passed] : verdicts)
-      file << row << '\t' << (passed ? "passed" : "failed") << '\n';
+  // Written at once: a later case may end the program.
+  void test_case_end(const doctest::CurrentTestCaseStats&) override {
+    const std::scoped_lock lock(mutex);
+    if (const char* path = std::getenv("DUET_COMPARED_ROWS")) {
+      std::ofstream file(path, std::ios::app);
+      for (const auto& [row, passed] : verdicts)
+        file << row << '\t' << (passed ? "passed" : "failed") << '\n';
+    }
+    latest = nullptr;
+    verdicts.clear();
   }
 
   void report_query(const doctest::QueryData&) override {}
   void test_case_reenter(const doctest::TestCaseData&) override {}
-  void test_case_end(const doctest::CurrentTestCaseStats&) override {}
+  void test_run_end(const doctest::TestRunStats&) override {}
   void subcase_start(const doctest::SubcaseSignature&) override {}
   void subcase_end() override {}
   void log_message(const doctest::MessageData&) override {}
@@ -89,6 +93,12 @@ void compared(const std::string& op, const RowInfo& row, DType dtype) {
                                      to_string(dtype)),
                          true)
                 .first->second;
+}
+
+void speak_against(const std::string& op, const RowInfo& row, DType dtype,
+                   const std::exception& error) {
+  compared(op, row, dtype);
+  FAIL_CHECK(fmt::format("{}, row {}, {}: {}", op, row.name, to_string(dtype), error.what()));
 }
 
 }  // namespace duet::test

@@ -2,6 +2,7 @@
 /// The rows that tests go through. Where the machine has a CUDA device its rows join the lists
 /// before the first test, so that whatever goes through a list goes through them, too.
 
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -11,9 +12,23 @@ namespace duet::test {
 
 /// Tells that what follows in the running test holds a row against a reference: a check that fails
 /// before the next call speaks against this row. With DUET_COMPARED_ROWS=FILE a test program adds
-/// to that file at its end a line for each: device, op, row, element type, and "passed" or
-/// "failed", with tabs between.
+/// to that file after each test case a line for each row that the case compared: device, op, row,
+/// element type, and "passed" or "failed", with tabs between.
 void compared(const std::string& op, const RowInfo& row, DType dtype);
+
+/// The same of a row that threw, which is a failed check: the rows after it are still tried.
+void speak_against(const std::string& op, const RowInfo& row, DType dtype,
+                   const std::exception& error);
+
+/// Calls `f`, which calls a row, and tells when the row throws.
+template <class F>
+void try_row(const std::string& op, const RowInfo& row, DType dtype, F&& f) {
+  try {
+    f();
+  } catch (const std::exception& error) {
+    speak_against(op, row, dtype, error);
+  }
+}
 
 /// Whether the running program is to try this row. Emulated rows are compiled once and tried in one
 /// program; those that hold the CPU's rows compiled for another processor leave them out

@@ -1,12 +1,17 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/cuda/cudnn.h"
 #include "kernels/cuda/device.h"
+#include "kernels/relu/relu.h"
 
 // Batch norm's sums are not part of these graphs: of a convolution followed by cuDNN's operation
 // for them (genStats), 9.19 has engines for an H100 where tensors are float16, and none for f32,
-// TF32 or bf16.
+// TF32 or bf16. Neither is the ReLU: of the engines that 9.19 chooses for an H100 hardly any
+// promises to keep NaN through it (CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP), whatever the graph asks.
 
 namespace duet {
+
+extern const ReluRow relu_cuda;
+
 namespace {
 
 using cudnn::Descriptor;
@@ -14,10 +19,11 @@ using cudnn::Plan;
 using cudnn::Tensor;
 
 enum Direction : std::int64_t { forward, forward_biased, backward_data, backward_weights };
-enum Id : std::int64_t { id_x, id_weight, id_y, id_bias, id_product, id_sum };
+enum Id : std::int64_t { id_x, id_weight, id_y, id_bias, id_product };
 
+/// Not destroyed: at the end of a process cuDNN may be gone before them.
 cudnn::PlanCache& plans() {
-  static cudnn::PlanCache cache;
+  static auto& cache = *new cudnn::PlanCache;
   return cache;
 }
 
@@ -35,18 +41,17 @@ Descriptor convolution(const Conv2dParams& c) {
   return d;
 }
 
-/// An elementwise operation in f32; `b` is absent where it takes one operand.
-Descriptor pointwise(cudnnPointwiseMode_t mode, const Tensor& x, const Tensor* b, const Tensor& y) {
-  const cudnnNanPropagation_t keep_nan = CUDNN_PROPAGATE_NAN;
+/// x + b → y in f32.
+Descriptor addition(const Tensor& x, const Tensor& b, const Tensor& y) {
+  const cudnnPointwiseMode_t mode = CUDNN_POINTWISE_ADD;
   Descriptor operation(CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   operation.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   operation.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
-  operation.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &keep_nan);
   operation.finalize();
   Descriptor d(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   d.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, operation);
   d.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, describe(x));
-  if (b) d.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, describe(*b));
+  d.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, describe(b));
   d.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, describe(y));
   d.finalize();
   return d;
@@ -105,27 +110,18 @@ Plan make_plan(Direction direction, const Conv2dParams& c, DType dtype) {
     case forward_biased: {
       // What lies between the operations is f32, whatever the tensors are.
       const Tensor product{id_product, CUDNN_DATA_FLOAT, y.extents, true};
-      const Tensor sum{id_sum, CUDNN_DATA_FLOAT, y.extents, true};
       const Tensor bias{id_bias, type, {1, c.out_channels, 1, 1}};
       operations.push_back(operation(forward_names, product));
-      operations.push_back(pointwise(CUDNN_POINTWISE_ADD, product, &bias, c.relu ? sum : y));
-      if (c.relu) operations.push_back(pointwise(CUDNN_POINTWISE_RELU_FWD, sum, nullptr, y));
+      operations.push_back(addition(product, bias, y));
     }
   }
   return Plan(operations, c.tf32 || dtype == DType::bf16);
 }
 
-const void* zeros(Exec& exec, std::size_t bytes) {
-  void* const memory = exec.workspace.allocate(bytes);
-  cuda::check(cudaMemsetAsync(memory, 0, bytes, cuda::stream_of(exec.stream)),
-              "filling with zeros");
-  return memory;
-}
-
 std::shared_ptr<const Plan> plan(Direction direction, const Conv2dParams& c, DType dtype) {
   return plans().get(
       {direction, c.n, c.h, c.w, c.in_channels, c.out_channels, c.kernel_h, c.kernel_w, c.stride_h,
-       c.stride_w, c.pad_h, c.pad_w, c.relu, c.tf32, static_cast<std::int64_t>(dtype)},
+       c.stride_w, c.pad_h, c.pad_w, c.tf32, static_cast<std::int64_t>(dtype)},
       [&] { return make_plan(direction, c, dtype); });
 }
 
@@ -137,20 +133,19 @@ extern const Conv2dRow conv2d_cudnn = {
       if (dtype != DType::f32 && dtype != DType::bf16)
         return Support::no(fmt::format("takes f32 and bf16, not {}", to_string(dtype)));
       return cudnn::PlanCache::support([&] {
-        if (!c.relu) plan(forward, c, dtype);
-        for (const Direction d : {forward_biased, backward_data, backward_weights})
+        for (const Direction d : {forward, forward_biased, backward_data, backward_weights})
           plan(d, c, dtype);
       });
     },
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView weight, ConstView bias, View y) {
-      if (!bias && !c.relu)
-        return plan(forward, c, x.dtype)
+      if (bias)
+        plan(forward_biased, c, x.dtype)
+            ->run(exec,
+                  {{id_x, x.data}, {id_weight, weight.data}, {id_bias, bias.data}, {id_y, y.data}});
+      else
+        plan(forward, c, x.dtype)
             ->run(exec, {{id_x, x.data}, {id_weight, weight.data}, {id_y, y.data}});
-      // A ReLU without a bias before it would have to be compiled at run time: add zeros.
-      const void* addend = bias ? bias.data : zeros(exec, c.out_channels * size_of(x.dtype));
-      plan(forward_biased, c, x.dtype)
-          ->run(exec,
-                {{id_x, x.data}, {id_weight, weight.data}, {id_bias, addend}, {id_y, y.data}});
+      if (c.relu) relu_cuda.forward(exec, {y.numel()}, y, y);
     },
     [](Exec& exec, const Conv2dParams& c, ConstView grad_y, ConstView weight, View grad_x) {
       plan(backward_data, c, grad_y.dtype)

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "kernels/cuda/device.h"
 #include "kernels/linear/linear.h"
@@ -88,10 +89,11 @@ std::uint32_t common_alignment(std::initializer_list<const void*> addresses) {
 }
 
 /// The algorithm that the heuristics like best, of those that add in the precision they compute in
-/// and in an order that does not change from run to run.
-cublasLtMatmulHeuristicResult_t choose(cublasLtHandle_t handle, const Operation& operation,
-                                       const Layout& a, const Layout& b, const Layout& c,
-                                       std::uint32_t alignment) {
+/// and in an order that does not change from run to run; none where there is none.
+std::optional<cublasLtMatmulHeuristicResult_t> choose(cublasLtHandle_t handle,
+                                                      const Operation& operation, const Layout& a,
+                                                      const Layout& b, const Layout& c,
+                                                      std::uint32_t alignment) {
   Preference preference;
   check(cublasLtMatmulPreferenceCreate(preference.address()), "a preference");
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, most_workspace_bytes);
@@ -103,14 +105,19 @@ cublasLtMatmulHeuristicResult_t choose(cublasLtHandle_t handle, const Operation&
   set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment);
   cublasLtMatmulHeuristicResult_t best{};
   int found = 0;
-  check(cublasLtMatmulAlgoGetHeuristic(handle, operation, a, b, c, c, preference, 1, &best, &found),
-        "choosing an algorithm");
-  require(found > 0, "[cublas] no algorithm for this matrix product");
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(handle, operation, a, b, c, c, preference, 1, &best, &found);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0))
+    return {};
+  check(status, "choosing an algorithm");
   return best;
 }
 
-/// With `bias` (m elements, added to every column of C) or without.
-void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, const void* bias) {
+/// With `bias` (m elements, added to every column of C) or without. `fused`: the bias is added
+/// where the product is made, for which there is an algorithm in f32 and bf16 as a rule; otherwise
+/// C begins as the bias, column for column, and the product is added.
+void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, const void* bias,
+         bool fused) {
   const bool f64 = p.dtype == DType::f64;
   const bool bf16 = p.dtype == DType::bf16;
   const cudaDataType_t type = f64 ? CUDA_R_64F : bf16 ? CUDA_R_16BF : CUDA_R_32F;
@@ -123,9 +130,6 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
   const auto transposed = [](bool yes) { return yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
   set(operation, CUBLASLT_MATMUL_DESC_TRANSA, transposed(p.transpose_a));
   set(operation, CUBLASLT_MATMUL_DESC_TRANSB, transposed(p.transpose_b));
-  // There is no bias in f64: C begins as the bias then, column for column, and the product is
-  // added.
-  const bool fused = bias && !f64;
   if (fused) {
     set(operation, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
@@ -154,11 +158,11 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
   const int device = current_device();
   const cublasLtHandle_t handle = handle_of(device);
   const std::uint32_t alignment = common_alignment({a, b, c, fused ? bias : nullptr});
-  cublasLtMatmulHeuristicResult_t algorithm;
+  std::optional<cublasLtMatmulHeuristicResult_t> found;
   {
     static std::mutex mutex;
     static auto& chosen = *new std::map<std::tuple<int, Product, bool, std::uint32_t>,
-                                        cublasLtMatmulHeuristicResult_t>;
+                                        std::optional<cublasLtMatmulHeuristicResult_t>>;
     const std::scoped_lock lock(mutex);
     const auto [entry, fresh] = chosen.try_emplace({device, p, fused, alignment});
     if (fresh) try {
@@ -167,8 +171,11 @@ void run(Exec& exec, const Product& p, const void* a, const void* b, void* c, co
         chosen.erase(entry);
         throw;
       }
-    algorithm = entry->second;
+    found = entry->second;
   }
+  if (!found && fused) return run(exec, p, a, b, c, bias, false);
+  require(found.has_value(), "[cublas] no algorithm for this matrix product");
+  const cublasLtMatmulHeuristicResult_t& algorithm = *found;
   void* workspace =
       algorithm.workspaceSize > 0 ? exec.workspace.allocate(algorithm.workspaceSize) : nullptr;
   const double beta = bias && !fused ? 1 : 0;
@@ -197,18 +204,18 @@ extern const LinearRow linear_cublas = {
     },
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView weight, ConstView bias, View y) {
       run(exec, {x.dtype, p.out_features, p.n, p.in_features, true, false, takes_tf32(p, x)},
-          weight.data, x.data, y.data, bias.data);
+          weight.data, x.data, y.data, bias.data, bias && x.dtype != DType::f64);
       // Of cuBLAS's own, as an epilogue, nobody says that it keeps NaN.
       if (p.relu) relu_cuda.forward(exec, {y.numel()}, y, y);
     },
     [](Exec& exec, const LinearParams& p, ConstView grad_y, ConstView weight, View grad_x) {
       run(exec,
           {grad_y.dtype, p.in_features, p.n, p.out_features, false, false, takes_tf32(p, grad_y)},
-          weight.data, grad_y.data, grad_x.data, nullptr);
+          weight.data, grad_y.data, grad_x.data, nullptr, false);
     },
     [](Exec& exec, const LinearParams& p, ConstView x, ConstView grad_y, View grad_weight) {
       run(exec, {x.dtype, p.in_features, p.out_features, p.n, false, true, takes_tf32(p, x)},
-          x.data, grad_y.data, grad_weight.data, nullptr);
+          x.data, grad_y.data, grad_weight.data, nullptr, false);
     },
 };
 

@@ -11,8 +11,9 @@ using cudnn::Tensor;
 enum Direction : std::int64_t { forward, backward };
 enum Id : std::int64_t { id_x, id_y, id_tap };
 
+/// Not destroyed: at the end of a process cuDNN may be gone before them.
 cudnn::PlanCache& plans() {
-  static cudnn::PlanCache cache;
+  static auto& cache = *new cudnn::PlanCache;
   return cache;
 }
 

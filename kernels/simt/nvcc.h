@@ -61,6 +61,7 @@ void launch_grid(const LaunchStream& at, void (*kernel)(Parameters...), dim3 gri
     if (status == cudaSuccess) return;
     const char* name = "?";
     if (cudaFuncGetName(&name, function) != cudaSuccess) name = "?";
+    cudaGetLastError();  // lest what is called next be blamed
     fail(
         "[cuda] kernel {}, launched at {}:{} with grid ({}, {}, {}), block ({}, {}, {}) and {} "
         "bytes of dynamic shared memory: {} ({})",
@@ -75,7 +76,6 @@ void launch_grid(const LaunchStream& at, void (*kernel)(Parameters...), dim3 gri
   config.dynamicSmemBytes = dynamic_shared_bytes;
   config.stream = static_cast<cudaStream_t>(at.stream.handle);
   check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...));
-  check(cudaGetLastError());
 }
 
 __device__ __forceinline__ unsigned pack_bf16(float low, float high) {

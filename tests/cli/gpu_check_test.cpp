@@ -176,7 +176,25 @@ TEST_CASE("gpu report: what was not looked at has not passed") {
 
   write_results(half / "results");
   train(half, "train-cpu", "{\"loss\":1.0}\n");
-  CHECK(report(half).ended.status == 1);
+  const Report cut_off = report(half);
+  CHECK(cut_off.ended.status == 1);
+  CHECK_MESSAGE(holds(cut_off.ended.out, {"training (CUT OFF)"}), cut_off.ended.out);
+}
+
+TEST_CASE("gpu report: what a program that was cut off left is told all the same") {
+  if (!can_run()) return;
+  const TemporaryFolder folder;
+  write_results(folder / "results");
+  write_file_atomically(folder / "results" / "parts.tsv",
+                        "test_unit\ttimeout\t120\texit status 124\n");
+  write_file_atomically(folder / "results" / "test_unit.log", std::string(159, 'a') + "×\n");
+  write_file_atomically(folder / "results" / "compared.tsv",
+                        "cuda\trelu\tcuda.elementwise\tf32\tpassed\ncuda\tconv2d\tcudnn\tf32");
+  const Report made = report(folder);
+  CHECK(made.ended.status == 1);
+  CHECK(lines_of(made.ended.out).back() == "FAILED");
+  CHECK(made.json.at("verified").size() == 1);
+  CHECK(made.json.at("refuted").empty());
 }
 
 TEST_CASE("gpu report: the summary has at most 60 lines and ends with the verdict") {

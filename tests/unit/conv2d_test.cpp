@@ -182,7 +182,8 @@ void for_each_row(const Conv2dParams& c, double most_emulated_flops, F&& f) {
   for (const Conv2dRow& row : conv2d_rows().rows())
     for (const DType dtype : {DType::f32, DType::f64}) {
       const bool small = row.device != DeviceType::simt || c.flops() <= most_emulated_flops;
-      if (test::takes_part(row) && small && row.supports(c, dtype)) f(row, dtype);
+      if (test::takes_part(row) && small && row.supports(c, dtype))
+        test::try_row("conv2d", row, dtype, [&] { f(row, dtype); });
     }
 }
 
@@ -208,10 +209,12 @@ void compare_tensor_cores(Conv2dParams c, Direction d, std::map<std::string, int
       if (!row.supports(c, dtype)) continue;
       ++compared[fmt::format("{} {}", row.name, to_string(dtype))];
       INFO(name(row, d, c, dtype));
-      const Array result = run(row, d, c, in);
-      CHECK(result.distance(truth) <=
-            row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, sums));
-      CHECK((result == run(row, d, c, in)));
+      test::try_row("conv2d", row, dtype, [&] {
+        const Array result = run(row, d, c, in);
+        CHECK(result.distance(truth) <=
+              row.error_factor * test::sum_tolerance(reduction_length(d, c), dtype, sums));
+        CHECK((result == run(row, d, c, in)));
+      });
     }
   }
 }

@@ -93,7 +93,8 @@ template <class F>
 void for_each_row(const LinearParams& p, F&& f) {
   for (const LinearRow& row : linear_rows().rows())
     for (const DType dtype : {DType::f32, DType::f64})
-      if (test::takes_part(row) && row.supports(p, dtype)) f(row, dtype);
+      if (test::takes_part(row) && row.supports(p, dtype))
+        test::try_row("linear", row, dtype, [&] { f(row, dtype); });
 }
 
 std::string name(const LinearRow& row, Direction d, const LinearParams& p, DType dtype) {
@@ -118,10 +119,12 @@ void compare_tensor_cores(LinearParams p, Direction d, std::map<std::string, int
       if (!row.supports(p, dtype)) continue;
       ++compared[fmt::format("{} {}", row.name, to_string(dtype))];
       INFO(name(row, d, p, dtype));
-      const Array result = run(row, d, p, in);
-      CHECK(result.distance(truth) <=
-            row.error_factor * test::sum_tolerance(reduction_length(d, p), dtype, sums));
-      CHECK((result == run(row, d, p, in)));
+      test::try_row("linear", row, dtype, [&] {
+        const Array result = run(row, d, p, in);
+        CHECK(result.distance(truth) <=
+              row.error_factor * test::sum_tolerance(reduction_length(d, p), dtype, sums));
+        CHECK((result == run(row, d, p, in)));
+      });
     }
   }
 }

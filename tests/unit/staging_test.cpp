@@ -154,6 +154,7 @@ TEST_CASE("event: time passes between two") {
     begin.record(StreamKind::compute);
     affine(Tensor::zeros({1000}, DType::f32, device), 2, 1);
     end.record(StreamKind::compute);
+    end.synchronize();
     CHECK(end.milliseconds_since(begin) > 0);
     CHECK(begin.milliseconds_since(end) < 0);
   }
