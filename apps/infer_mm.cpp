@@ -250,25 +250,29 @@ int infer(const CommandLine& line) {
   const DeviceChoice device = choose_device(line.device);
   set_impl(Impl::parse(line.impl));
   set_thread_count(line.threads);
-  if (!line.explain.empty()) {
-    check_explanation_path(line.explain);
-    if (!line.pairs.empty()) fail<UsageError>("--explain goes without --pairs");
-  }
+  const std::pair<const char*, bool> of_one_pair[] = {{"--face", !line.face.empty()},
+                                                      {"--voice", !line.voice.empty()},
+                                                      {"--spectrogram", !line.spectrogram.empty()},
+                                                      {"--dump-inputs", !line.dump_inputs.empty()},
+                                                      {"--explain", !line.explain.empty()}};
+  for (const auto& [option, given] : of_one_pair)
+    if (given && (line.describe || !line.pairs.empty()))
+      fail<UsageError>("{} goes without {}", line.describe ? "--describe" : "--pairs", option);
+  if (line.describe && !line.pairs.empty()) fail<UsageError>("--describe goes without --pairs");
+  if (!line.explain.empty()) check_explanation_path(line.explain);
   const std::unique_ptr<Model> model = Model::load(line.model, device.device);
   if (line.describe) {
     describe_model(*model, line.model);
     return 0;
   }
   model->network().freeze();
-  if (!line.pairs.empty()) {
-    if (!line.face.empty() || !line.voice.empty())
-      fail<UsageError>("--pairs goes without --face and --voice");
-    return infer_pairs(*model, line);
-  }
+  if (!line.pairs.empty()) return infer_pairs(*model, line);
+  if (!line.face.empty() && !model->sees_faces())
+    fail<UsageError>("--face: {} is a model of voices alone", line.model);
+  if (!line.voice.empty() && !model->hears_voices())
+    fail<UsageError>("--voice: {} is a model of faces alone", line.model);
   if (!line.spectrogram.empty()) {
     if (line.voice.empty()) fail<UsageError>("--spectrogram needs --voice");
-    if (!model->hears_voices())
-      fail<UsageError>("--spectrogram: {} is a model of faces alone", line.model);
     write_spectrogram(*model, line.voice, line.spectrogram);
     if (line.face.empty() && line.dump_inputs.empty() && line.explain.empty() &&
         model->sees_faces() && !model->may_lack_a_stream())

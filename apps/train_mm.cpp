@@ -1,6 +1,7 @@
 /// train_mm: trains a two-stream network on folders of faces and voices.
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <span>
 
@@ -319,6 +320,17 @@ int main_body(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : exit_usage;
   }
+  // An option of a training beside another command; of those of a run's settings `evaluate` speaks
+  // itself.
+  for (const CLI::App* command : app.get_subcommands())
+    for (const CLI::Option* option : app.get_options()) {
+      const bool setting = std::any_of(given.begin(), given.end(),
+                                       [&](const auto& entry) { return entry.second == option; });
+      if (option->count() > 0 && option->get_name() != "--quiet" &&
+          !(command == evaluation && setting))
+        fail<UsageError>("{}: is an option of a training; {} does not take it", option->get_name(),
+                         command->get_name());
+    }
   for (const auto& [key, option] : given)
     if (option->count() > 0)
       line.settings[key] = switches.contains(key) ? (switches[key] ? "true" : "false") : texts[key];

@@ -118,6 +118,7 @@ struct Mono {
 /// follow, so that a lying one costs no memory.
 Mono decode_mono(const std::filesystem::path& path, SNDFILE* file, const SF_INFO& info) {
   constexpr sf_count_t block = 1 << 14;
+  constexpr std::size_t most_samples = std::size_t{1} << 27;  // 512 MiB, 46 minutes at 48 kHz
   const int channels = info.channels;
   std::vector<float> frames(static_cast<std::size_t>(block * channels));
   Mono mono;
@@ -136,6 +137,9 @@ Mono decode_mono(const std::filesystem::path& path, SNDFILE* file, const SF_INFO
                "make the file again from its source");
       mono.samples.push_back(static_cast<float>(sum / channels));
     }
+    if (mono.samples.size() > most_samples)
+      refuse(path, fmt::format("is longer than {} samples", most_samples),
+             "cut the clips that are meant out of it");
   }
   return mono;
 }

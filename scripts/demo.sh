@@ -3,6 +3,7 @@
 # with both streams and once with each alone, and asks the model about one pair it has never seen.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C  # a decimal point is a point
 started=$SECONDS
 
 scripts/install-dependencies.sh programs

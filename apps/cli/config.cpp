@@ -493,6 +493,7 @@ void check(const Config& config) {
   if (config.folds == 1) fail<UsageError>("--folds: cross-validation needs at least 2 parts");
   if (config.folds > 0 && config.fold >= config.folds)
     fail<UsageError>("--fold: the parts of {} folds are 0 to {}", config.folds, config.folds - 1);
+  if (config.n_fft % 2 != 0) fail<UsageError>("--n-fft: {} is odd", config.n_fft);
   if (config.fmax > config.sample_rate / 2.0)
     fail<UsageError>("--fmax: {} Hz is above half the sample rate of {} Hz", config.fmax,
                      config.sample_rate);

@@ -29,9 +29,8 @@ std::string fer_part(std::string_view stem) {
   const std::size_t at = stem.find('_');
   if (at == std::string_view::npos || !digits(stem.substr(at + 1))) return "";
   const std::string part = lower_case(stem.substr(0, at));
-  if (part == "training") return "train";
-  if (part == "publictest" || part == "privatetest") return "test";
-  return "";
+  const bool known = part == "training" || part == "publictest" || part == "privatetest";
+  return known ? split_of_word(part) : "";
 }
 
 void name_persons(Corpus& corpus, std::string_view kind) {

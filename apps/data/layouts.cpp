@@ -159,13 +159,23 @@ void read_class_folders(Source& source) {
   std::vector<std::string> residues;
   for (const fs::path& file : source.listing.of(corpus.modality)) {
     std::optional<Emotion> emotion;
-    std::string split, residue;
+    std::string split, residue, class_word, split_word;
+    const auto refuse_two = [&](const char* what, const std::string& one,
+                                const std::string& other) {
+      fail<DataError>(
+          "[{}] {}: its folders '{}' and '{}' name two {}; rename the one that is meant otherwise",
+          place(corpus.modality), (corpus.folder / file).string(), one, other, what);
+    };
     for (const fs::path& part : file.parent_path()) {
       const std::string word = part.string();
       if (const auto named = emotion_of_word(word)) {
+        if (emotion && emotion->label != named->label) refuse_two("classes", class_word, word);
         emotion = named;
+        class_word = word;
       } else if (const std::string s = split_of_word(word); !s.empty()) {
+        if (!split.empty() && split != s) refuse_two("splits", split_word, word);
         split = s;
+        split_word = word;
       } else {
         if (!residue.empty()) residue += '/';
         residue += word;

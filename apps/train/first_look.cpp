@@ -1,6 +1,7 @@
 #include "apps/train/first_look.h"
 
 #include <cmath>
+#include <exception>
 #include <set>
 #include <thread>
 
@@ -49,6 +50,7 @@ void decode_all(Samples& samples, const Model& model, const std::vector<Pair>& p
   files.insert(files.end(), voices.begin(), voices.end());
   std::mutex mutex;
   std::set<std::string> refused;
+  std::exception_ptr failure;  // of the program, not of a file
   std::atomic<std::size_t> next{0};
   const auto read = [&] {
     const SerialScope alone;
@@ -61,12 +63,17 @@ void decode_all(Samples& samples, const Model& model, const std::vector<Pair>& p
       } catch (const DataError& e) {
         const std::scoped_lock lock(mutex);
         refused.insert(e.what());
+      } catch (...) {
+        const std::scoped_lock lock(mutex);
+        failure = std::current_exception();
+        next = files.size();
       }
     }
   };
   std::vector<std::thread> readers;
   for (int i = 0; i < workers; ++i) readers.emplace_back(read);
   for (std::thread& reader : readers) reader.join();
+  if (failure) std::rethrow_exception(failure);
   if (refused.empty()) return;
   std::string list;
   std::size_t shown = 0;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <tuple>
 
 #include "apps/data/demo.h"
 
@@ -109,6 +110,13 @@ RunPairs run_pairs(const Config& config, const RunFolder& folder, Progress& prog
     if (pair.label == no_label || pair.split.empty())
       fail<DataError>("{}: a training run needs the label and split of every pair",
                       folder.pairs().string());
+  for (const auto& [file, what, other] :
+       {std::tuple{&Pair::face, "face", "voice"}, {&Pair::voice, "voice", "face"}})
+    if (config.stream != other &&
+        std::any_of(pairs.begin(), pairs.end(),
+                    [file = file](const Pair& pair) { return (pair.*file).empty(); }))
+      fail<DataError>("{}: a training run with --stream {} needs the {} of every pair",
+                      folder.pairs().string(), config.stream, what);
   std::vector<Item> voices;
   if (config.pairing == "per-epoch" && config.stream != "face" && dealt.faces && dealt.voices)
     std::copy_if(dealt.voices->items.begin(), dealt.voices->items.end(), std::back_inserter(voices),

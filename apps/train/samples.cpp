@@ -32,10 +32,10 @@ std::shared_ptr<const T> Samples::get(Cache<T>& cache, const std::filesystem::pa
   const std::vector<std::string> warnings = decode(*decoded);
   const std::scoped_lock lock(mutex_);
   const std::size_t bytes = bytes_of(*decoded);
-  if (bytes <= cache_left_ && cache.emplace(key, decoded).second) {
-    cache_left_ -= bytes;
-    warnings_.insert(warnings_.end(), warnings.begin(), warnings.end());
-  }
+  if (bytes <= cache_left_ && cache.emplace(key, decoded).second) cache_left_ -= bytes;
+  // Of a file that is decoded again and again, once.
+  for (const std::string& warning : warnings)
+    if (warned_.insert(warning).second) warnings_.push_back(warning);
   return decoded;
 }
 

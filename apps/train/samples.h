@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -66,7 +67,8 @@ class Samples {
   std::size_t cache_left_;
   Cache<std::vector<float>> values_;
   Cache<Slot> slots_;
-  std::vector<std::string> warnings_;
+  std::vector<std::string> warnings_;  ///< not yet taken
+  std::set<std::string> warned_;
 };
 
 /// For a model: on a device that resizes them itself, faces are kept for it to do so. Not in f64,

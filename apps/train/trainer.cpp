@@ -200,8 +200,11 @@ Trainer::Outcome Trainer::run() {
     return state_.epoch <= config_.epochs && !out_of_patience() && !out_of_steps();
   };
   if (!goes_on())
-    progress_.line(fmt::format("trained to its end already, {} epochs; a greater --epochs goes on",
-                               state_.epoch - 1));
+    progress_.line(fmt::format("trained to its end already, {} epochs; a greater {} goes on",
+                               state_.epoch - 1,
+                               out_of_steps()      ? "--max-steps"
+                               : out_of_patience() ? "--patience"
+                                                   : "--epochs"));
   // What was said of the model so far will not be true of the next.
   if (goes_on())
     for (const std::filesystem::path& file :

@@ -93,8 +93,8 @@ const Impl& current_impl() { return thread_impl ? *thread_impl : process_impl; }
 
 ImplScope::ImplScope(std::string_view text) : ImplScope(Impl::parse(text)) {}
 
-ImplScope::ImplScope(const Impl& inner) : outer_(current_impl()) {
-  Impl merged = outer_;
+ImplScope::ImplScope(const Impl& inner) : outer_(thread_impl) {
+  Impl merged = current_impl();
   for (const auto& [op, row] : inner.forced) merged.forced[op] = row;
   if (inner.preferred) merged.preferred = inner.preferred;
   thread_impl = std::move(merged);

@@ -76,7 +76,7 @@ class ImplScope {
   ImplScope& operator=(const ImplScope&) = delete;
 
  private:
-  Impl outer_;
+  std::optional<Impl> outer_;  ///< none: the process's
 };
 
 /// While it lives, this thread runs the calls of one op by one of its rows, as a trial: neither

@@ -169,6 +169,17 @@ TEST_CASE("evaluate: what a missing stream costs, where the model may lack one")
   }
 }
 
+TEST_CASE("training: a pair without what the network is to see is refused before it begins") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  std::vector<Pair> pairs = read_pairs(tiny_run() / "pairs.csv");
+  pairs.back().face.clear();
+  fs::create_directory(run);
+  write_pairs(run / "pairs.csv", pairs);
+  check_refused(train_mm(begin(run, {"--epochs", "1"})), 3,
+                {"pairs.csv", "--stream both", "the face of every pair"});
+}
+
 TEST_CASE("evaluate: refuses what would not be an honest figure") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
@@ -200,6 +211,7 @@ TEST_CASE("evaluate: refuses what would not be an honest figure") {
   }
   SUBCASE("an option that belongs to the training") {
     check_refused(evaluate(run, {"--lr", "0.1"}), 2, {"evaluate", "lr", "controls"});
+    check_refused(evaluate(run, {"--out", (folder / "other").string()}), 2, {"--out", "evaluate"});
   }
   SUBCASE("no model") {
     fs::remove(run / "model.safetensors");

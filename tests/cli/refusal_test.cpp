@@ -287,6 +287,10 @@ TEST_CASE("refused: options and configurations that are wrong") {
   check_refused(train_mm({"--out", run.string()}), 2, {"--faces", "--demo"});
   check_refused(train_mm({}), 2, {"--out", "--resume"});
   check_refused(train_mm({"inspect"}), 2, {"DIR"});
+  check_refused(train_mm({"--seed", "7", "inspect", folder.path().string()}), 2,
+                {"--seed", "inspect"});
+  check_refused(train_mm({"--resume", run.string(), "reproduce", "--out", (folder / "s").string()}),
+                2, {"--resume", "reproduce"});
   check_refused(attempt({"--resume", run.string()}), 2, {"--out", "--resume"});
 
   write_text(config, "[training]\nepochs = 2\nlearning_speed = 3\n");
@@ -307,6 +311,12 @@ TEST_CASE("refused: options and configurations that are wrong") {
   check_refused(infer_mm({}), 2, {"MODEL"});
   check_refused(infer_mm({model(), "--face", a_face().string()}), 2, {"--voice"});
   check_refused(infer_mm({model(), "--voice", a_voice().string()}), 2, {"--face"});
+  for (const char* option : {"--spectrogram", "--dump-inputs", "--explain", "--face", "--voice"}) {
+    check_refused(infer_mm({model(), "--pairs", "pairs.csv", option, "x.png"}), 2,
+                  {"--pairs goes without", option});
+    check_refused(infer_mm({model(), "--describe", option, "x.png"}), 2,
+                  {"--describe goes without", option});
+  }
   check_refused(infer_mm({model(), "--describe", "--impl", "conv2d=nonsense"}), 2, {"nonsense"});
 }
 

@@ -150,6 +150,7 @@ TEST_CASE("config: options that contradict each other") {
   says({{"folds", "5"}, {"fold", "5"}}, "--fold: the parts of 5 folds are 0 to 4");
   says({{"sample_rate", "8000"}}, "--fmax: 8000 Hz is above half the sample rate");
   says({{"fmin", "8000"}}, "--fmin: ");
+  says({{"n_fft", "513"}}, "--n-fft: 513 is odd");
   says({{"stream", "voice"}, {"pretrain_face", "3"}},
        "--pretrain-face: with --stream voice there is nothing");
   says({{"voice_speed", "0.1"}, {"augment_voices", "false"}}, "--voice-speed: ");

@@ -111,7 +111,7 @@ TEST_CASE("faces: a CSV names files relative to itself, to class folders, or by 
                  "other.jpg"});
   write_text(folder / "labels.csv",
              "image,split,class,person\na.jpg,train,negative,p\nb.jpg,train,positive,q\n"
-             "c.jpg,test,neutral,p\nd.jpg,test,neutral,p\nmissing.jpg,test,neutral,r\n"
+             "c.jpg,PublicTest,neutral,p\nd.jpg,test,neutral,p\nmissing.jpg,test,neutral,r\n"
              "other.jpg,test,sad,r\n");
   const Corpus corpus = read_faces(folder / "labels.csv");
   CHECK(corpus.name == "CSV");
@@ -241,6 +241,9 @@ TEST_CASE("corpus: refusals name the path, the reason and what to do") {
   touch(folder, {"two/angry/1.png", "two/happy/1.png", "none/x/1.png", "none/1.wav",
                  "mixed/OAF_back_angry.wav", "mixed/1001_DFA_ANG_XX.wav"});
   CHECK(has(faces(folder / "two"), "no file of class neutral (negative 1, neutral 0, positive 1)"));
+  touch(folder, {"classes/positive/Ang/1.png", "splits/train/positive/Dev/1.png"});
+  CHECK(has(faces(folder / "classes"), "its folders 'positive' and 'Ang' name two classes"));
+  CHECK(has(faces(folder / "splits"), "its folders 'train' and 'Dev' name two splits"));
   CHECK(has(faces(folder / "none"), "none in a layout that is known"));
   CHECK(has(voices(folder / "none"), "none in a layout that is known"));
   CHECK(has(voices(folder / "two"), "its 2 pictures belong to --faces"));

@@ -175,6 +175,18 @@ TEST_CASE("rows: every differentiable op has cases, and every row runs in one") 
                     fmt::format("op {} has no case in op_cases.cpp", table->op()));
 }
 
+TEST_CASE("rows: a scope's choice ends with it, and the process's is heard again") {
+  { const ImplScope inner("conv2d=ref"); }
+  set_impl(Impl::parse("linear=ref"));
+  CHECK(current_impl().forced.count("linear") == 1);
+  {
+    const ImplScope inner("conv2d=ref");
+    CHECK(current_impl().forced.size() == 2);
+  }
+  set_impl({});
+  CHECK(current_impl().forced.empty());
+}
+
 TEST_CASE("rows: a forced row that does not fit is an error that lists each row with its reason") {
   CHECK_THROWS_WITH_AS(Impl::parse("conv3d=ref"), doctest::Contains("the ops are adam, "),
                        UsageError);
