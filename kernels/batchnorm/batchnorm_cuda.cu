@@ -7,8 +7,8 @@ using namespace batchnorm_parts;
 
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    normalise(BatchNormParams p, const T* x, const Wide<T>* weight, const Wide<T>* bias,
-              const Wide<T>* mean, const Wide<T>* var, T* y) {
+    normalise(int rows_per_thread, BatchNormParams p, const T* x, const Wide<T>* weight,
+              const Wide<T>* bias, const Wide<T>* mean, const Wide<T>* var, T* y) {
   const int channels = static_cast<int>(p.channels);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
@@ -17,23 +17,22 @@ __global__ void __launch_bounds__(block_threads)
   for (int v = 0; v < width; ++v)
     scale[v] = weight[channel + v] * inverse_deviation(p, var[channel + v]);
   const auto center = simt::load<width>(mean + channel), offset = simt::load<width>(bias + channel);
-  std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
-  for (int k = 0; k < rows_per_thread && row < p.rows; ++k, row += blockDim.y) {
+  for_own_rows(rows_per_thread, p.rows, [&](std::int64_t row) {
     auto value = simt::load<width>(x + row * channels + channel);
 #pragma unroll
     for (int v = 0; v < width; ++v)
       value.at[v] = (value.at[v] - center.at[v]) * scale[v] + offset.at[v];
     simt::store<width>(y + row * channels + channel, value);
-  }
+  });
 }
 
 /// Σ g and Σ g·(x − mean).
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    backward_sums(std::int64_t rows, int channels, const T* x, const T* grad_y, const Wide<T>* mean,
-                  double* partial) {
+    backward_sums(int rows_per_thread, std::int64_t rows, int channels, const T* x, const T* grad_y,
+                  const Wide<T>* mean, double* partial) {
   using W = Wide<T>;
-  sum_columns<W, width>(rows, channels, partial,
+  sum_columns<W, width>(rows_per_thread, rows, channels, partial,
                         [=](std::int64_t row, int channel, W* sum, W* dot) {
                           const auto value = simt::load<width>(x + row * channels + channel);
                           const auto g = simt::load<width>(grad_y + row * channels + channel);
@@ -48,9 +47,9 @@ __global__ void __launch_bounds__(block_threads)
 
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    input_gradient(BatchNormParams p, const T* x, const T* grad_y, const Wide<T>* weight,
-                   const Wide<T>* mean, const Wide<T>* var, const Wide<T>* grad_weight,
-                   const Wide<T>* grad_bias, T* grad_x) {
+    input_gradient(int rows_per_thread, BatchNormParams p, const T* x, const T* grad_y,
+                   const Wide<T>* weight, const Wide<T>* mean, const Wide<T>* var,
+                   const Wide<T>* grad_weight, const Wide<T>* grad_bias, T* grad_x) {
   const int channels = static_cast<int>(p.channels);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
@@ -59,15 +58,14 @@ __global__ void __launch_bounds__(block_threads)
   for (int v = 0; v < width; ++v)
     gradient[v] = {p,           channel + v, weight, mean, inverse_deviation(p, var[channel + v]),
                    grad_weight, grad_bias};
-  std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
-  for (int k = 0; k < rows_per_thread && row < p.rows; ++k, row += blockDim.y) {
+  for_own_rows(rows_per_thread, p.rows, [&](std::int64_t row) {
     const std::int64_t at = row * channels + channel;
     const auto value = simt::load<width>(x + at);
     auto g = simt::load<width>(grad_y + at);
 #pragma unroll
     for (int v = 0; v < width; ++v) g.at[v] = gradient[v](g.at[v], value.at[v]);
     simt::store<width>(grad_x + at, g);
-  }
+  });
 }
 
 template <class T>
@@ -81,8 +79,8 @@ void forward(Exec& exec, const BatchNormParams& p, const T* x, const Wide<T>* we
         if (p.training)
           batch_statistics<T, width>(exec, p, x, mean, var, running_mean, running_var);
         const Layout layout(p.rows, p.channels, width);
-        simt::launch(exec.stream, normalise<T, width>, layout.grid, layout.block, 0, p, x, weight,
-                     bias, mean, var, y);
+        simt::launch(exec.stream, normalise<T, width>, layout.grid, layout.block, 0,
+                     layout.rows_per_thread, p, x, weight, bias, mean, var, y);
       },
       x, bias, mean, y);
 }
@@ -97,13 +95,15 @@ void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
         constexpr int width = packet_width;
         const Layout layout(p.rows, p.channels, width);
         double* partial = layout.allocate_partial(exec, p.channels);
-        simt::launch(exec.stream, backward_sums<T, width>, layout.grid, layout.block, 0, p.rows,
-                     static_cast<int>(p.channels), x, grad_y, mean, partial);
+        simt::launch(exec.stream, backward_sums<T, width>, layout.grid, layout.block, 0,
+                     layout.rows_per_thread, p.rows, static_cast<int>(p.channels), x, grad_y, mean,
+                     partial);
         simt::launch(exec.stream, parameter_gradients<Wide<T>>, layout.merge_grid,
                      dim3(merge_x, merge_y), 0, p, layout.chunks(), partial, var, grad_weight,
                      grad_bias);
-        simt::launch(exec.stream, input_gradient<T, width>, layout.grid, layout.block, 0, p, x,
-                     grad_y, weight, mean, var, grad_weight, grad_bias, grad_x);
+        simt::launch(exec.stream, input_gradient<T, width>, layout.grid, layout.block, 0,
+                     layout.rows_per_thread, p, x, grad_y, weight, mean, var, grad_weight,
+                     grad_bias, grad_x);
       },
       x, grad_y, mean, grad_x);
 }

@@ -11,23 +11,34 @@
 namespace duet::batchnorm_parts {
 
 // Threads lie across the channels (x), a packet each, and across the rows (y).
-constexpr int block_threads = 256, rows_per_thread = 16;
+constexpr int block_threads = 256;
 // In the merge of the blocks' sums: one channel a thread.
-constexpr int merge_x = 32, merge_y = 8;
+constexpr int merge_x = 8, merge_y = 32;
 
-/// Two sums over the rows for every channel. A thread adds `rows_per_thread` rows in T, each by
+/// Rows that a thread goes through, one after the other: few enough that there are blocks for all
+/// multiprocessors of a large GPU (eight for each of an H100's 132), wherever there is work for
+/// them; sums of up to 16 are in T. It is a function of the sizes alone.
+constexpr std::int64_t wanted_blocks = 8 * 132, most_rows_per_thread = 16;
+
+/// Calls `f(row)` for this thread's rows.
+template <class F>
+__device__ void for_own_rows(int rows_per_thread, std::int64_t rows, F f) {
+  std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
+  for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) f(row);
+}
+
+/// Two sums over the rows for every channel. A thread adds its rows in T, each by
 /// `add_row(row, channel, first, second)`; from there on sums are doubles: those of a block in a
 /// tree, and block b's, of its chunk of rows, go to partial[b] (2, C).
 template <class T, int width, class AddRow>
-__device__ void sum_columns(std::int64_t rows, int channels, double* partial, AddRow add_row) {
+__device__ void sum_columns(int rows_per_thread, std::int64_t rows, int channels, double* partial,
+                            AddRow add_row) {
   SIMT_SHARED(parts, double[2 * width][block_threads]);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   T first[width] = {}, second[width] = {};
-  if (channel < channels) {
-    std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
-    for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y)
-      add_row(row, channel, first, second);
-  }
+  if (channel < channels)
+    for_own_rows(rows_per_thread, rows,
+                 [&](std::int64_t row) { add_row(row, channel, first, second); });
   const int thread = threadIdx.y * blockDim.x + threadIdx.x;
 #pragma unroll
   for (int v = 0; v < width; ++v) {
@@ -78,9 +89,10 @@ __device__ void merge(int chunks, int channels, const double* partial, Finish fi
 /// Σ d and Σ d², where d = x − first row: so one pass loses no digits to a large mean.
 template <class T, int width>
 __global__ void __launch_bounds__(block_threads)
-    forward_sums(std::int64_t rows, int channels, const T* x, double* partial) {
+    forward_sums(int rows_per_thread, std::int64_t rows, int channels, const T* x,
+                 double* partial) {
   using W = Wide<T>;
-  sum_columns<W, width>(rows, channels, partial,
+  sum_columns<W, width>(rows_per_thread, rows, channels, partial,
                         [=](std::int64_t row, int channel, W* sum, W* squares) {
                           const auto value = simt::load<width>(x + row * channels + channel);
                           const auto shift = simt::load<width>(x + channel);
@@ -118,6 +130,7 @@ __global__ void parameter_gradients(BatchNormParams p, int chunks, const double*
 /// How rows of packets of `width` channels are laid over the threads.
 struct Layout {
   dim3 grid, block, merge_grid;
+  int rows_per_thread;
   Layout(std::int64_t rows, std::int64_t channels, int width) {
     // A grid has 65535 rows of blocks, of 32 packets here.
     require(channels <= std::int64_t{65535} * 32,
@@ -125,6 +138,8 @@ struct Layout {
     const auto packets = static_cast<unsigned>((channels + width - 1) / width);
     block.x = std::min(std::bit_ceil(packets), 32u);
     block.y = block_threads / block.x;
+    rows_per_thread = static_cast<int>(std::clamp<std::int64_t>(
+        rows * packets / (block_threads * wanted_blocks), 1, most_rows_per_thread));
     grid.x = simt::blocks_for(rows, std::int64_t{rows_per_thread} * block.y);
     grid.y = simt::blocks_for(packets, block.x);
     merge_grid.x = simt::blocks_for(channels, merge_x);
@@ -142,8 +157,8 @@ void batch_statistics(Exec& exec, const BatchNormParams& p, const T* x, Wide<T>*
                       Wide<T>* running_mean, Wide<T>* running_var) {
   const Layout layout(p.rows, p.channels, width);
   double* partial = layout.allocate_partial(exec, p.channels);
-  simt::launch(exec.stream, forward_sums<T, width>, layout.grid, layout.block, 0, p.rows,
-               static_cast<int>(p.channels), x, partial);
+  simt::launch(exec.stream, forward_sums<T, width>, layout.grid, layout.block, 0,
+               layout.rows_per_thread, p.rows, static_cast<int>(p.channels), x, partial);
   simt::launch(exec.stream, statistics<T>, layout.merge_grid, dim3(merge_x, merge_y), 0, p,
                layout.chunks(), partial, x, mean, var, running_mean, running_var);
 }

@@ -115,15 +115,14 @@ struct Place {
 /// A row of y a window.
 template <class T, int width, int pool>
 __global__ void __launch_bounds__(block_threads)
-    forward(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
-            const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean, const Wide<T>* var,
-            T* y) {
+    forward(int rows_per_thread, Geometry g, BatchNormParams norm, DropoutParams dropout,
+            const T* x, const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean,
+            const Wide<T>* var, T* y) {
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= g.channels) return;
   const Normalisation<Wide<T>, width> n(norm, channel, weight, bias, mean, var);
   const std::int64_t rows = dropout.count / g.channels, pitch = std::int64_t{g.w} * g.channels;
-  std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
-  for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) {
+  for_own_rows(rows_per_thread, rows, [&](std::int64_t row) {
     const Place<pool> place(row, g.out_h, g.out_w, g);
     Window<T, width, pool> window(x + place.pixel * g.channels + channel, pitch, g.channels, n);
     const std::int64_t at = row * g.channels + channel;
@@ -132,7 +131,7 @@ __global__ void __launch_bounds__(block_threads)
 #pragma unroll
     for (int v = 0; v < width; ++v) packet.at[v] = window.best[v];
     simt::store<width>(y + at, packet);
-  }
+  });
 }
 
 /// The gradients that reach the normalised pixels: of a window, at its tap.
@@ -150,34 +149,35 @@ __device__ void gradient_at_tap(const DropoutParams& dropout, const Window<T, wi
 /// Σ g and Σ g·(x − mean).
 template <class T, int width, int pool>
 __global__ void __launch_bounds__(block_threads)
-    backward_sums(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
-                  const T* grad_y, const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean,
-                  const Wide<T>* var, double* partial) {
+    backward_sums(int rows_per_thread, Geometry g, BatchNormParams norm, DropoutParams dropout,
+                  const T* x, const T* grad_y, const Wide<T>* weight, const Wide<T>* bias,
+                  const Wide<T>* mean, const Wide<T>* var, double* partial) {
   const std::int64_t rows = dropout.count / g.channels, pitch = std::int64_t{g.w} * g.channels;
   const int own = width * (blockIdx.y * blockDim.x + threadIdx.x);
   const Normalisation<Wide<T>, width> n(norm, own < g.channels ? own : 0, weight, bias, mean, var);
-  sum_columns<Wide<T>, width>(
-      rows, g.channels, partial, [&](std::int64_t row, int channel, Wide<T>* sum, Wide<T>* dot) {
-        const Place<pool> place(row, g.out_h, g.out_w, g);
-        const Window<T, width, pool> window(x + place.pixel * g.channels + channel, pitch,
-                                            g.channels, n);
-        Wide<T> at_tap[width];
-        gradient_at_tap(dropout, window, grad_y, row * g.channels + channel, at_tap);
+  sum_columns<Wide<T>, width>(rows_per_thread, rows, g.channels, partial,
+                              [&](std::int64_t row, int channel, Wide<T>* sum, Wide<T>* dot) {
+                                const Place<pool> place(row, g.out_h, g.out_w, g);
+                                const Window<T, width, pool> window(
+                                    x + place.pixel * g.channels + channel, pitch, g.channels, n);
+                                Wide<T> at_tap[width];
+                                gradient_at_tap(dropout, window, grad_y, row * g.channels + channel,
+                                                at_tap);
 #pragma unroll
-        for (int v = 0; v < width; ++v) {
-          sum[v] += at_tap[v];
-          dot[v] += at_tap[v] * (window.best_x[v] - n.mean[v]);
-        }
-      });
+                                for (int v = 0; v < width; ++v) {
+                                  sum[v] += at_tap[v];
+                                  dot[v] += at_tap[v] * (window.best_x[v] - n.mean[v]);
+                                }
+                              });
 }
 
 /// A row of windows' pixels, those of windows that the image's edge cuts too: they have no output.
 template <class T, int width, int pool>
 __global__ void __launch_bounds__(block_threads)
-    input_gradient(Geometry g, BatchNormParams norm, DropoutParams dropout, const T* x,
-                   const T* grad_y, const Wide<T>* weight, const Wide<T>* bias, const Wide<T>* mean,
-                   const Wide<T>* var, const Wide<T>* grad_weight, const Wide<T>* grad_bias,
-                   T* grad_x) {
+    input_gradient(int rows_per_thread, Geometry g, BatchNormParams norm, DropoutParams dropout,
+                   const T* x, const T* grad_y, const Wide<T>* weight, const Wide<T>* bias,
+                   const Wide<T>* mean, const Wide<T>* var, const Wide<T>* grad_weight,
+                   const Wide<T>* grad_bias, T* grad_x) {
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= g.channels) return;
   const Normalisation<Wide<T>, width> n(norm, channel, weight, bias, mean, var);
@@ -188,8 +188,7 @@ __global__ void __launch_bounds__(block_threads)
 
   const std::int64_t rows = norm.rows / (std::int64_t{g.h} * g.w) * g.windows_h * g.windows_w;
   const std::int64_t pitch = std::int64_t{g.w} * g.channels;
-  std::int64_t row = blockIdx.x * std::int64_t{rows_per_thread} * blockDim.y + threadIdx.y;
-  for (int k = 0; k < rows_per_thread && row < rows; ++k, row += blockDim.y) {
+  for_own_rows(rows_per_thread, rows, [&](std::int64_t row) {
     const Place<pool> place(row, g.windows_h, g.windows_w, g);
     const std::int64_t first = place.pixel * g.channels + channel;
     if (place.i < g.out_h && place.j < g.out_w) {
@@ -217,7 +216,7 @@ __global__ void __launch_bounds__(block_threads)
         simt::store<width>(grad_x + at, value);
       }
     }
-  }
+  });
 }
 
 DropoutParams dropout_of(const BlockTailParams& p) {
@@ -254,7 +253,8 @@ void forward(Exec& exec, const BlockTailParams& p, const T* x, const Wide<T>* we
         if (p.y_shape().numel() == 0) return;
         const Layout layout(p.n * p.out_h() * p.out_w(), p.channels, width);
         simt::launch(exec.stream, forward<T, width, pool>, layout.grid, layout.block, 0,
-                     Geometry(p), norm, dropout_of(p), x, weight, bias, mean, var, y);
+                     layout.rows_per_thread, Geometry(p), norm, dropout_of(p), x, weight, bias,
+                     mean, var, y);
       },
       x, y);
 }
@@ -271,14 +271,15 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
         const Layout outputs(p.n * p.out_h() * p.out_w(), p.channels, width);
         double* partial = outputs.allocate_partial(exec, p.channels);
         simt::launch(exec.stream, backward_sums<T, width, pool>, outputs.grid, outputs.block, 0,
-                     Geometry(p), norm, dropout_of(p), x, grad_y, weight, bias, mean, var, partial);
+                     outputs.rows_per_thread, Geometry(p), norm, dropout_of(p), x, grad_y, weight,
+                     bias, mean, var, partial);
         simt::launch(exec.stream, parameter_gradients<Wide<T>>, outputs.merge_grid,
                      dim3(merge_x, merge_y), 0, norm, outputs.chunks(), partial, var, grad_weight,
                      grad_bias);
         const Layout inputs(p.n * p.windows_h() * p.windows_w(), p.channels, width);
         simt::launch(exec.stream, input_gradient<T, width, pool>, inputs.grid, inputs.block, 0,
-                     Geometry(p), norm, dropout_of(p), x, grad_y, weight, bias, mean, var,
-                     grad_weight, grad_bias, grad_x);
+                     inputs.rows_per_thread, Geometry(p), norm, dropout_of(p), x, grad_y, weight,
+                     bias, mean, var, grad_weight, grad_bias, grad_x);
       },
       x, grad_y, grad_x);
 }

@@ -47,20 +47,24 @@ struct Tile {
     return along_depth ? row * pitch + k : k * pitch + row;
   }
 
-  /// Of rows row … row + 15 and the 32 bytes of depth from k: the registers of A's fragment, which
-  /// are b0 of the first and the last eight, then b1 of both, where the rows are B's columns.
+  /// Of rows row … row + 15 and the 32 bytes of depth from k, in quarters of 8 rows × 16 bytes: the
+  /// registers of A's fragment or, with `pairs`, where the rows are B's columns, b0 and b1 of the
+  /// first eight, then of the last eight: side by side, as a product needs them.
+  template <bool pairs>
   __device__ static __forceinline__ void load(unsigned (&r)[4], const T* tile, int row, int k) {
-    const int lane = static_cast<int>(threadIdx.x) % 32;
+    const int lane = static_cast<int>(threadIdx.x) % 32, i = lane / 8, j = lane % 8;
+    // The quarter of register i.
+    const auto down = [](int i) { return 8 * (pairs ? i / 2 : i % 2); };
+    const auto deeper = [](int i) { return pairs ? i % 2 : i / 2; };
     if constexpr (along_depth) {
-      const int i = lane / 8, j = lane % 8;
-      simt::ldmatrix_x4(r, tile + offset(row + i % 2 * 8 + j, k + i / 2 * full_width<T>));
+      simt::ldmatrix_x4(r, tile + offset(row + down(i) + j, k + deeper(i) * full_width<T>));
     } else if constexpr (std::is_same_v<T, bf16>) {
-      const int i = lane / 8, j = lane % 8;
-      simt::ldmatrix_x4_trans(r, tile + offset(row + i % 2 * 8, k + i / 2 * 8 + j));
+      simt::ldmatrix_x4_trans(r, tile + offset(row + down(i), k + deeper(i) * 8 + j));
     } else {
 #pragma unroll
-      for (int i = 0; i < 4; ++i)
-        r[i] = __float_as_uint(tile[offset(row + i % 2 * 8 + lane / 4, k + i / 2 * 4 + lane % 4)]);
+      for (int n = 0; n < 4; ++n)
+        r[n] =
+            __float_as_uint(tile[offset(row + down(n) + lane / 4, k + deeper(n) * 4 + lane % 4)]);
     }
     if constexpr (std::is_same_v<T, float>)
 #pragma unroll
@@ -187,12 +191,12 @@ __global__ void __launch_bounds__(Tiling::threads, Tiling::resident_blocks)
       unsigned left[Tiling::row_fragments][4];
 #pragma unroll
       for (int i = 0; i < Tiling::row_fragments; ++i)
-        TileA::load(left[i], a_tile(round), warp_row + 16 * i, k);
+        TileA::template load<false>(left[i], a_tile(round), warp_row + 16 * i, k);
 #pragma unroll
       for (int j = 0; j < Tiling::column_fragments; ++j) {
         unsigned right[4];
-        TileB::load(right, b_tile(round), warp_column + 16 * j, k);
-        const unsigned first[2] = {right[0], right[2]}, last[2] = {right[1], right[3]};
+        TileB::template load<true>(right, b_tile(round), warp_column + 16 * j, k);
+        const unsigned first[2] = {right[0], right[1]}, last[2] = {right[2], right[3]};
 #pragma unroll
         for (int i = 0; i < Tiling::row_fragments; ++i) {
           multiply_add(T(0.0f), d[i][2 * j], left[i], first);
