@@ -68,18 +68,6 @@ SoundFile open_sound(const std::filesystem::path& path, SF_INFO& info) {
   return file;
 }
 
-std::string format_name(int format) {
-  std::string name;
-  for (const int part : {format & SF_FORMAT_TYPEMASK, format & SF_FORMAT_SUBMASK}) {
-    SF_FORMAT_INFO info{};
-    info.format = part;
-    if (sf_command(nullptr, SFC_GET_FORMAT_INFO, &info, sizeof(info)) != 0 || !info.name) continue;
-    if (!name.empty()) name += ", ";
-    name += info.name;
-  }
-  return name;
-}
-
 struct DataChunk {
   std::uint64_t claimed = 0, present = 0;  ///< bytes
 };
@@ -232,21 +220,9 @@ Sound read_sound(const std::filesystem::path& path, int sample_rate) {
   return sound;
 }
 
-SoundInfo probe_sound(const std::filesystem::path& path) {
-  check_file(path);
-  SF_INFO info;
-  const SoundFile file = open_sound(path, info);
-  return {info.samplerate, info.channels, info.frames, format_name(info.format)};
-}
-
 #else
 
 Sound read_sound(const std::filesystem::path& path, int) {
-  check_file(path);
-  refuse_without_sndfile(path);
-}
-
-SoundInfo probe_sound(const std::filesystem::path& path) {
   check_file(path);
   refuse_without_sndfile(path);
 }

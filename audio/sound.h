@@ -24,15 +24,6 @@ struct Sound {
   std::vector<std::string> warnings;
 };
 
-/// What a file's header says, without decoding it.
-struct SoundInfo {
-  int rate = 0;  ///< Hz
-  int channels = 0;
-  std::int64_t frames = 0;  ///< samples of each channel
-  std::string format;       ///< "WAV (Microsoft), Signed 16 bit PCM"
-  double seconds() const { return rate > 0 ? static_cast<double>(frames) / rate : 0.0; }
-};
-
 /// The peak, relative to full scale, up to which a sound counts as silent: one step of 16-bit PCM,
 /// 90 dB below full scale. A 16-bit file that stays within one step holds rounding or dither and
 /// nothing else; and played so loud that full scale is 100 dB SPL, its peaks are 10 dB SPL, below
@@ -46,8 +37,5 @@ inline constexpr float silence_peak = 0x1p-15f;
 /// sound, without samples, silent, or holds NaN or infinity, and when this build lacks the library
 /// that the file needs.
 Sound read_sound(const std::filesystem::path& path, int sample_rate = 16000);
-
-/// Reads the header. Throws DataError as `read_sound` does, for what a header can show.
-SoundInfo probe_sound(const std::filesystem::path& path);
 
 }  // namespace duet

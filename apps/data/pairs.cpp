@@ -120,8 +120,8 @@ std::vector<Pair> make_pairs(const SplitCorpus& faces, const SplitCorpus& voices
 std::vector<Pair> faces_only(const SplitCorpus& faces) { return single(faces, Modality::face); }
 std::vector<Pair> voices_only(const SplitCorpus& voices) { return single(voices, Modality::voice); }
 
-std::vector<Pair> repair(std::vector<Pair> pairs, std::uint64_t seed, std::uint64_t epoch,
-                         std::span<const Item> voices) {
+std::vector<Pair> pair_anew(std::vector<Pair> pairs, std::uint64_t seed, std::uint64_t epoch,
+                            std::span<const Item> voices) {
   // The voices in the pairs themselves, each once, in an order that no pairing changes.
   std::map<std::string, Item> own;
   if (voices.empty())

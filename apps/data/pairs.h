@@ -41,8 +41,8 @@ std::vector<Pair> voices_only(const SplitCorpus& voices);
 /// Draws the voices of train again, for pairing `per-epoch`; dev and test stay. They are drawn from
 /// `voices` (items of other splits are passed over), or, when that is empty, from the voices in
 /// `pairs`. Epoch 0 with the same voices and seed gives the pairs of `make_pairs`.
-std::vector<Pair> repair(std::vector<Pair> pairs, std::uint64_t seed, std::uint64_t epoch,
-                         std::span<const Item> voices = {});
+std::vector<Pair> pair_anew(std::vector<Pair> pairs, std::uint64_t seed, std::uint64_t epoch,
+                            std::span<const Item> voices = {});
 
 /// What must not be in two splits.
 struct LeakRules {

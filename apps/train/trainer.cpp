@@ -246,7 +246,8 @@ bool Trainer::run_epoch() {
   std::vector<Pair> drawn;
   const bool draw = !training_voices_.empty();
   if (draw)
-    drawn = repair(pairs_, static_cast<std::uint64_t>(config_.seed), epoch - 1, training_voices_);
+    drawn =
+        pair_anew(pairs_, static_cast<std::uint64_t>(config_.seed), epoch - 1, training_voices_);
   const std::vector<Pair>& pairs = draw ? drawn : pairs_;
 
   BatchPlan plan = training_plan(pairs);

@@ -19,6 +19,7 @@ namespace duet {
 namespace {
 
 using gemm::divide_up;
+using gemm::padded_bias;
 using gemm::Place;
 using gemm::round_up;
 using gemm::Tile;
@@ -224,15 +225,6 @@ void multiply_pixels(Exec& exec, const Window& w, const T* image, const T* panel
       for (const Segment& s : block) k0 += s.length;
     }
   });
-}
-
-template <class T>
-T* padded_bias(Exec& exec, const T* bias, std::int64_t channels) {
-  const std::int64_t padded = round_up(channels, tile_cols<T>);
-  T* result = exec.workspace.allocate_array<T>(padded);
-  std::fill_n(result, padded, T(0));
-  if (bias) std::copy_n(bias, channels, result);
-  return result;
 }
 
 template <class T>

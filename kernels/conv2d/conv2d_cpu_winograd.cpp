@@ -405,15 +405,6 @@ void multiply_images(Exec& exec, const Images<T>& x, const Kernels<T>& kernels, 
 }
 
 template <class T>
-T* padded_bias(Exec& exec, const T* bias, std::int64_t channels) {
-  const std::int64_t padded = round_up(channels, group<T>);
-  T* result = exec.workspace.allocate_array<T>(padded);
-  std::fill_n(result, padded, T(0));
-  if (bias) std::copy_n(bias, channels, result);
-  return result;
-}
-
-template <class T>
 void forward(Exec& exec, const Conv2dParams& c, const T* x, const Kernels<T>& kernels,
              const T* bias, bool pool, T* y) {
   multiply_images(

@@ -21,6 +21,7 @@
 namespace duet::winograd {
 
 using gemm::divide_up;
+using gemm::padded_bias;
 using gemm::round_up;
 using gemm::Tile;
 using gemm::tile_rows;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/base/exec.h"
 #include "kernels/base/store_past_cache.h"
 #include "kernels/base/vec.h"
 
@@ -24,6 +25,16 @@ inline constexpr int tile_cols = 2 * lanes<T>;
 
 constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 constexpr std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
+
+/// A copy of `bias`, or zeros without one, padded with zeros to whole tiles.
+template <class T>
+T* padded_bias(Exec& exec, const T* bias, std::int64_t channels) {
+  const std::int64_t padded = round_up(channels, tile_cols<T>);
+  T* result = exec.workspace.allocate_array<T>(padded);
+  std::fill_n(result, padded, T(0));
+  if (bias) std::copy_n(bias, channels, result);
+  return result;
+}
 
 /// A (k, tile_rows) in a packed block: the rows' elements for one k lie together.
 template <class T>

@@ -90,13 +90,14 @@ TEST_CASE("pairs: drawing again changes train's voices alone, and epoch 0 is the
   const SplitCorpus faces = corpus_of("face", {8, 8, 8}, 4),
                     voices = corpus_of("voice", {30, 5, 8}, 4);
   const auto first = make_pairs(faces, voices, 7);
-  const auto zero = repair(first, 7, 0, voices.items), again = repair(first, 7, 3, voices.items);
+  const auto zero = pair_anew(first, 7, 0, voices.items),
+             again = pair_anew(first, 7, 3, voices.items);
   CHECK(split_fingerprint(zero) == split_fingerprint(first));
   CHECK(split_fingerprint(again) != split_fingerprint(first));
-  CHECK(split_fingerprint(again) == split_fingerprint(repair(zero, 7, 3, voices.items)));
+  CHECK(split_fingerprint(again) == split_fingerprint(pair_anew(zero, 7, 3, voices.items)));
   std::set<fs::path> negatives;
   for (std::size_t epoch = 0; epoch < 20; ++epoch) {
-    const auto drawn = repair(first, 7, epoch, voices.items);
+    const auto drawn = pair_anew(first, 7, epoch, voices.items);
     REQUIRE(drawn.size() == first.size());
     for (std::size_t i = 0; i < drawn.size(); ++i) {
       CHECK(drawn[i].face == first[i].face);
@@ -109,8 +110,8 @@ TEST_CASE("pairs: drawing again changes train's voices alone, and epoch 0 is the
         30);  // 8 of 30 an epoch: 20 epochs miss one with odds of 30·(22/30)^20 = 0.06
   // Without the voices, those in the pairs are drawn from; which pairing they come from is no
   // matter.
-  CHECK(split_fingerprint(repair(first, 7, 5)) ==
-        split_fingerprint(repair(repair(first, 7, 4), 7, 5)));
+  CHECK(split_fingerprint(pair_anew(first, 7, 5)) ==
+        split_fingerprint(pair_anew(pair_anew(first, 7, 4), 7, 5)));
 }
 
 TEST_CASE("pairs: a single stream has each file once") {

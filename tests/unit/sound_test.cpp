@@ -126,11 +126,6 @@ TEST_CASE("sound: every sample format at the front end's own rate") {
     CHECK(sound.file_seconds == 0.5);
     CHECK(sound.warnings.empty());
     CHECK(error_from_tone(sound.samples, 16000, 440) < f.tolerance);
-    const duet::SoundInfo info = duet::probe_sound(path);
-    CHECK(info.rate == 16000);
-    CHECK(info.channels == 1);
-    CHECK(info.frames == 8000);
-    CHECK(info.format.size() > 4);
   }
 }
 
