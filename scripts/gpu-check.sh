@@ -207,7 +207,7 @@ run() {
   part build 300 bash -c 'build=$1 on=$2; shift 2
     cmake --build "$build" --parallel "$(nproc)" --target gpu_report &&
       cmake --build "$build" --parallel "$(nproc)" --target "$@" -- $on' \
-    build "$build" "${on[*]}" "${all[@]}" || grep -E 'error|FAILED' "$results/build.log" | head -n 40
+    build "$build" "${on[*]}" "${all[@]}" || { grep -m 40 -E 'error|FAILED' "$results/build.log" || true; }
   [[ -x $bin/gpu_report ]] || die "nothing was built: $results/build.log"
 
   export DUET_COMPARED_ROWS=$PWD/$results/compared.tsv
@@ -252,7 +252,9 @@ run() {
   # The machine may be gone soon: the logs of what failed go with the report.
   local name outcome rest
   while IFS=$'\t' read -r name outcome rest; do
-    [[ $outcome != failed && $outcome != timeout ]] || { mkdir -p "$out/logs" && tail -c 200000 "$results/$name.log" >"$out/logs/$name.log"; }
+    [[ $outcome == failed || $outcome == timeout ]] || continue
+    mkdir -p "$out/logs"
+    tail -c 200000 "$results/$name.log" >"$out/logs/$name.log"
   done <"$results/parts.tsv"
   "$bin/gpu_report" "$results" "$out"
 }

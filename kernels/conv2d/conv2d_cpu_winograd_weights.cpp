@@ -82,10 +82,10 @@ void multiply_unit(const Units<T>& units, std::int64_t unit, const Planes<T>& z_
                    T* sums, bool add, Between&& between) {
   const typename Units<T>::Blocks blocks(units, unit);
   const auto z_at = [&](std::int64_t p, std::int64_t b) {
-    return z + p * z_planes.plane + blocks.out(b) * z_planes.group_pitch + first * group<T>;
+    return z + p * z_planes.plane + z_planes.group_pitch * blocks.out(b) + first * group<T>;
   };
   const auto v_at = [&](std::int64_t p, std::int64_t b) {
-    return v + p * v_planes.plane + blocks.in(b)*v_planes.group_pitch + first * group<T>;
+    return v + p * v_planes.plane + v_planes.group_pitch * blocks.in(b) + first * group<T>;
   };
   for (std::int64_t p = 0; p < products; ++p)
     for (std::int64_t b = 0; b < blocks.count(); ++b) {
@@ -202,8 +202,8 @@ void backward_weights(Exec& exec, const Conv2dParams& c, const T* x_data, const 
       if (first + count < tiles) return;
       const typename Units<T>::Blocks blocks(units, unit);
       for (std::int64_t b = 0; b < blocks.count(); ++b)
-        transform_sums(sums + b * Units<T>::block, units.plane(), 1, 0, c, blocks.out(b) * group<T>,
-                       blocks.in(b)*group<T>, grad_weight);
+        transform_sums(sums + b * Units<T>::block, units.plane(), 1, 0, c, group<T> * blocks.out(b),
+                       group<T> * blocks.in(b), grad_weight);
     });
   }
 }
