@@ -245,8 +245,10 @@ run() {
     part train-cpu 60 "${training[@]}" --device cpu --out "$results/train-cpu" || true
     part train-cuda 60 "${training[@]}" --device cuda --out "$results/train-cuda" || true
     part train-graph 60 "${training[@]}" --device cuda --cuda-graph --out "$results/train-graph" || true
-  else
+  elif [[ -x $bin/train_mm ]]; then
     remark train-cuda skipped 0 "without libsndfile the demo cannot be read: test_unit trained a network of its own"
+  else
+    remark train-cuda skipped 0 "train_mm could not be built"
   fi
 
   # The machine may be gone soon: the logs of what failed go with the report.
