@@ -192,8 +192,7 @@ std::string markdown(const json& report) {
   if (const json& training = report.at("training"); !training.is_null())
     text += fmt::format(
         "\n50 steps of the demo{}: losses differ from the CPU's by at most {:.2e}, relatively; "
-        "with "
-        "--cuda-graph they are {}.\n",
+        "with --cuda-graph they are {}.\n",
         training.at("whole").get<bool>() ? "" : ", not all of them by both",
         training.at("largest_relative_difference").get<double>(),
         training.at("graph_gives_the_same_bits").get<bool>() ? "the same bits" : "others");
@@ -277,9 +276,9 @@ int run(const fs::path& results, const fs::path& out) {
 
   fs::create_directories(out);
   const fs::path file = out / file_name(report.at("device"));
-  duet::write_file_atomically(
-      file.string() + ".json",  // Words of a log may be cut within a character.
-      report.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+  // Words of a log may be cut within a character.
+  const std::string text = report.dump(1, ' ', false, json::error_handler_t::replace);
+  duet::write_file_atomically(file.string() + ".json", text + "\n");
   duet::write_file_atomically(file.string() + ".md", markdown(report));
 
   std::vector<std::string> lines = summary(report);

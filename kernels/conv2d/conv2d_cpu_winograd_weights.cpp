@@ -13,9 +13,9 @@ struct ChannelsByTile {
 };
 
 /// sum[row][column] (+)= Σ_tile z[row] · v[column] for the channels of one group of each, from row
-/// First on: as many rows at a time as the registers hold. Meanwhile the z and v that come next are
-/// asked for.
-template <class T, int First = 0>
+/// First on: as many rows at a time as the registers hold. Meanwhile what comes next is asked for,
+/// z in the first pass and v in the second.
+template <class T, int First = 0, int Pass = 0>
 DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* sum, bool add,
                                  const T* next_z, const T* next_v) {
   constexpr int left = group<T> - First;
@@ -25,19 +25,24 @@ DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* 
   // A block's sum starts at zero and is added as a whole: less rounding error than one long sum.
   Tile<T, rows> tile, before;
   tile.clear();
-  const T* next = First == 0 ? next_z : next_v;
-  tile.multiply_add(ChannelsByTile<T>{z + First}, v, tiles, [=](std::int64_t k) {
-    constexpr std::int64_t line = 64 / sizeof(T);
-    if (line < group<T>) __builtin_prefetch(next + k * group<T> + line, 0, 2);
-    return next + k * group<T>;
-  });
+  const ChannelsByTile<T> rows_of_z{z + First};
+  if constexpr (Pass < 2) {
+    const T* next = Pass == 0 ? next_z : next_v;
+    tile.multiply_add(rows_of_z, v, tiles, [=](std::int64_t k) {
+      constexpr std::int64_t line = 64 / sizeof(T);
+      if (line < group<T>) __builtin_prefetch(next + k * group<T> + line, 0, 2);
+      return next + k * group<T>;
+    });
+  } else {
+    tile.multiply_add(rows_of_z, v, tiles);
+  }
   if (add) {
     before.load_from(at);
     tile.add(before);
   }
   tile.store_to(at);
   if constexpr (First + rows < group<T>)
-    multiply_groups<T, First + rows>(z, v, tiles, sum, add, next_z, next_v);
+    multiply_groups<T, First + rows, Pass + 1>(z, v, tiles, sum, add, next_z, next_v);
 }
 
 /// How the result of backward_weights is cut: into units of output × input channels, each of which

@@ -25,11 +25,12 @@ Tensor uniform(const Shape& shape, std::uint64_t stream, DType dtype) {
   return tensor;
 }
 
-/// How many of a part's parameters a step changes, when the probabilities of the true class, face
-/// alone and voice alone, were these, and how many there are.
-struct Moved {
-  std::map<std::string, int> changed, all;
-};
+/// A small network of both streams.
+Config small(const Settings& more) {
+  Settings settings = {{"preset", "tiny"}, {"size", "16"}, {"widths", "8,8,8,8"}, {"head", "32"}};
+  settings.insert(more.begin(), more.end());
+  return resolve({}, settings);
+}
 
 Batch batch_of(std::int64_t pairs, const Model& model, std::uint64_t stream) {
   Batch batch;
@@ -40,13 +41,14 @@ Batch batch_of(std::int64_t pairs, const Model& model, std::uint64_t stream) {
   for (std::int64_t i = 0; i < pairs; ++i) batch.labels.span<std::int32_t>()[i] = i % 2;
   return batch;
 }
+
+/// How many of a part's parameters a step changes, when the probabilities of the true class, face
+/// alone and voice alone, were these, and how many there are.
+struct Moved {
+  std::map<std::string, int> changed, all;
+};
 Moved step_after(double face, double voice) {
-  const Config config = resolve({}, {{"preset", "tiny"},
-                                     {"size", "16"},
-                                     {"widths", "8,8,8,8"},
-                                     {"head", "32"},
-                                     {"modality_dropout", "0.5"},
-                                     {"stream_balance", "100"}});
+  const Config config = small({{"modality_dropout", "0.5"}, {"stream_balance", "100"}});
   Model model(config);
   const auto adam = make_adam(model);
   TrainStep step(model, *adam, {});
@@ -69,18 +71,10 @@ Moved step_after(double face, double voice) {
   return moved;
 }
 
-}  // namespace
-
-namespace {
-
 /// Losses and gradient norms of six steps; the last batch is smaller.
 std::vector<double> six_steps(Device device, bool graph, DType dtype) {
-  const Config config = resolve({}, {{"preset", "tiny"},
-                                     {"size", "16"},
-                                     {"widths", "8,8,8,8"},
-                                     {"head", "32"},
-                                     {"precision", to_string(dtype)},
-                                     {"cuda_graph", graph ? "true" : "false"}});
+  const Config config =
+      small({{"precision", to_string(dtype)}, {"cuda_graph", graph ? "true" : "false"}});
   Model model(config, device, precision_of(config, device));
   const auto adam = make_adam(model);
   TrainStep step(model, *adam, {});
