@@ -40,6 +40,15 @@ std::string text(const Shape& shape) {
   return result;
 }
 
+/// One optimiser for each weight, with its moments.
+Adam& adam_of(const Tensor& weight) {
+  static std::map<const void*, std::unique_ptr<Adam>> made;
+  std::unique_ptr<Adam>& adam = made[weight.view().data];
+  if (!adam)
+    adam = std::make_unique<Adam>(std::vector<AdamParameter>{{"w", weight}}, AdamOptions{});
+  return *adam;
+}
+
 class Cases {
  public:
   Cases(const Config& config, Precision precision)
@@ -196,16 +205,29 @@ class Cases {
     Case step{"adam", text(weight), {weight, weight}, {}, {}};
     step.forward_bytes = 7.0 * weight.numel() * sizeof(float);
     step.run = [](const Inputs& i) {
-      // One optimiser for each weight, with its moments.
-      static std::map<const void*, std::unique_ptr<Adam>> made;
-      std::unique_ptr<Adam>& adam = made[i[0].view().data];
-      if (!adam)
-        adam = std::make_unique<Adam>(std::vector<AdamParameter>{{"w", i[0]}}, AdamOptions{});
       i[0].set_grad(i[1]);
-      adam->step();
+      adam_of(i[0]).step();
       return Tensor();
     };
     add(std::move(step));
+    const std::vector<Shape> factors = {{n_, weight[0]}, {n_, weight[1]}};
+    Case by_factors{"adam", text(weight) + " by factors", {weight, factors[0], factors[1]}, {}, {}};
+    by_factors.flops = 2.0 * n_ * weight.numel();
+    by_factors.forward_bytes = 6.0 * weight.numel() * sizeof(float);
+    by_factors.run = [](const Inputs& i) {
+      Adam& adam = adam_of(i[0]);
+      if (!adam.takes_factors()) throw UsageError("[adam] this row takes no factors");
+      i[0].set_grad(Tensor::product_of(i[1], i[2], {}));
+      adam.step();
+      return Tensor();
+    };
+    add(std::move(by_factors));
+    Case square{"product_square", text(factors[0]) + " " + text(factors[1]), factors, {}, {}};
+    square.run = [](const Inputs& i) {
+      sum_of_squares({Tensor::product_of(i[0], i[1], {})});
+      return Tensor();
+    };
+    add(std::move(square));
     add("cast", weight, [](const Tensor& t) { return cast(t, DType::bf16); });
     add("sum_of_squares", weight, [](const Tensor& t) {
       sum_of_squares({t});

@@ -16,6 +16,7 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/linear/linear.h"
 #include "kernels/maxpool2d/maxpool2d.h"
+#include "kernels/product_square/product_square.h"
 #include "kernels/resize/resize.h"
 #include "kernels/spectrogram/spectrogram.h"
 #include "kernels/standardize/standardize.h"
@@ -29,6 +30,7 @@ extern const BlockTailRow block_tail_cpu;
 extern const Conv2dRow conv2d_cpu, conv2d_cpu_winograd;
 extern const LinearRow linear_cpu;
 extern const MaxPool2dRow maxpool2d_cpu;
+extern const ProductSquareRow product_square_cpu;
 extern const ResizeRow resize_cpu;
 extern const SpectrogramRow spectrogram_cpu;
 extern const StandardizeRow standardize_cpu;
@@ -169,10 +171,20 @@ void update(Count& count) {
   count(adam_cpu, "adam", "step", "256x512", [&](Exec& exec) {
     adam_cpu.step(exec, {3e-4, 0.9, 0.999, 1e-8, 1}, {&slot, 1});
   });
+  const View left = o.random({32, shape[0]}), right = o.random({32, shape[1]});
+  AdamSlot by_factors{slot.weight, {}, slot.m, slot.v, 2e-4};
+  by_factors.left = left;
+  by_factors.right = right;
+  count(adam_cpu, "adam", "step by factors", "32x256, 32x512", [&](Exec& exec) {
+    adam_cpu.step(exec, {3e-4, 0.9, 0.999, 1e-8, 1}, {&by_factors, 1});
+  });
   double sum = 0;
   const ConstView x = slot.grad;
   count(sum_of_squares_cpu, "sum_of_squares", "forward", "256x512", [&](Exec& exec) {
     sum_of_squares_cpu.forward(exec, {1}, {&x, 1}, {&sum, {}, DType::f64});
+  });
+  count(product_square_cpu, "product_square", "forward", "32x256, 32x512", [&](Exec& exec) {
+    product_square_cpu.forward(exec, {32, shape[0], shape[1]}, left, right, {&sum, {}, DType::f64});
   });
 }
 

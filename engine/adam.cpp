@@ -1,9 +1,27 @@
 #include "engine/adam.h"
 
+#include <algorithm>
+
+#include "engine/ops/binary.h"
 #include "engine/ops/run.h"
+#include "kernels/product_square/product_square.h"
 #include "kernels/sum_of_squares/sum_of_squares.h"
 
 namespace duet {
+namespace {
+
+/// Σ of the squares of a product's elements: one f64 element.
+Tensor product_square(const Tensor::Factors& factors) {
+  const auto& [left, right, multiply] = factors;
+  const ProductSquareParams params{left.dim(0), left.dim(1), right.dim(1)};
+  const Tensor sum = Tensor::empty({}, DType::f64, left.device());
+  const ProductSquareRow& row = select_row(product_square_rows(), params, left);
+  OpExec exec(row, left.device());
+  row.forward(exec, params, left, right, sum);
+  return sum;
+}
+
+}  // namespace
 
 Adam::Adam(std::vector<AdamParameter> parameters, AdamOptions options)
     : parameters_(std::move(parameters)), options_(options) {
@@ -29,22 +47,39 @@ void Adam::step(const AdamRates* rates, const Tensor& grad_square) {
   update(by_memory);
 }
 
+const AdamRow& Adam::row() const {
+  return select_row(adam_rows(), params(steps_ + 1), parameters_[0].weight);
+}
+
 void Adam::update(const AdamParams& params) {
+  const AdamRow& row = this->row();
   std::vector<AdamSlot> slots;
   std::vector<Tensor> grads;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const AdamParameter& p = parameters_[i];
-    if (!p.trained().grad()) continue;
-    grads.push_back(p.trained().grad());
-    slots.push_back(
-        {p.weight, grads.back(), m_[i], v_[i], p.l2_gradient, p.group, p.rounded.view()});
+    const Tensor grad = p.trained().grad();
+    if (!grad) continue;
+    AdamSlot slot{p.weight, {}, m_[i], v_[i], p.l2_gradient, p.group, p.rounded.view()};
+    const Tensor::Factors* const factors = row.takes_factors ? grad.factors() : nullptr;
+    if (factors && !updates(factors->left) && !updates(factors->right)) {
+      slot.left = factors->left;
+      slot.right = factors->right;
+    } else {
+      slot.grad = grad;
+    }
+    grads.push_back(grad);
+    slots.push_back(slot);
   }
   if (slots.empty()) return;
-  const Tensor& first = parameters_[0].weight;
-  const AdamRow& row = select_row(adam_rows(), params, first);
-  OpExec exec(row, first.device());
+  OpExec exec(row, parameters_[0].weight.device());
   row.step(exec, params, slots);
   for (const AdamParameter& p : parameters_) p.trained().set_grad({});
+}
+
+bool Adam::updates(const Tensor& tensor) const {
+  return std::any_of(parameters_.begin(), parameters_.end(), [&](const AdamParameter& p) {
+    return p.weight.view().data == tensor.view().data;
+  });
 }
 
 std::vector<std::pair<std::string, Tensor>> Adam::state() const {
@@ -65,18 +100,28 @@ std::vector<Tensor> Adam::gradients() const {
 
 Tensor sum_of_squares(const std::vector<Tensor>& tensors) {
   require(!tensors.empty(), "[sum_of_squares] no tensors");
+  const Device device = tensors[0].device();
   SumOfSquaresParams params{0};
   std::vector<ConstView> views;
+  Tensor total;
+  const auto add_up = [&](const Tensor& sum) { total = total ? total + sum : sum; };
   for (const Tensor& t : tensors) {
-    views.push_back(t);
-    params.count += t.numel();
+    if (const Tensor::Factors* const factors = t.factors()) {
+      add_up(product_square(*factors));
+    } else {
+      views.push_back(t);
+      params.count += t.numel();
+    }
   }
-  const Tensor& first = tensors[0];
-  const Tensor sum = Tensor::empty({}, DType::f64, first.device());
-  const SumOfSquaresRow& row = select_row(sum_of_squares_rows(), params, first);
-  OpExec exec(row, first.device());
-  row.forward(exec, params, views, sum);
-  return sum;
+  if (views.empty()) return total;
+  const Tensor sum = Tensor::empty({}, DType::f64, device);
+  {
+    const SumOfSquaresRow& row = select_row(sum_of_squares_rows(), params, tensors[0]);
+    OpExec exec(row, device);
+    row.forward(exec, params, views, sum);
+  }
+  add_up(sum);
+  return total;
 }
 
 }  // namespace duet

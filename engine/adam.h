@@ -31,6 +31,9 @@ class Adam {
  public:
   Adam(std::vector<AdamParameter> parameters, AdamOptions options);
 
+  /// Whether the row that runs here takes a gradient's factors (`FactorsScope`).
+  bool takes_factors() const { return row().takes_factors; }
+
   /// One update of every parameter that has a gradient; the gradients are then let go.
   void step();
   /// The same by what lies in the device's memory when the kernels run: the rates, one for each
@@ -52,7 +55,10 @@ class Adam {
 
  private:
   AdamParams params(std::int64_t step) const;
+  const AdamRow& row() const;
   void update(const AdamParams& params);
+  /// Whether it is one of the weights.
+  bool updates(const Tensor& tensor) const;
 
   std::vector<AdamParameter> parameters_;
   std::vector<Tensor> m_, v_;
@@ -60,7 +66,8 @@ class Adam {
   std::int64_t steps_ = 0;
 };
 
-/// Σ x² over all elements of all tensors, on one device: one f64 element there.
+/// Σ x² over all elements of all tensors, on one device: one f64 element there. A product that is
+/// not multiplied stays so.
 Tensor sum_of_squares(const std::vector<Tensor>& tensors);
 
 }  // namespace duet

@@ -14,6 +14,7 @@ namespace {
 
 thread_local bool grad_enabled = true;
 thread_local bool finite_checked = false;
+thread_local bool factors_wanted = false;
 thread_local std::string scope_name;
 
 std::atomic<std::uint64_t> next_sequence{0};
@@ -35,6 +36,10 @@ void accumulate(Tensor& sum, const Tensor& grad) { sum = sum ? add(sum, grad) : 
 
 NoGradScope::NoGradScope() : outer_(grad_enabled) { grad_enabled = false; }
 NoGradScope::~NoGradScope() { grad_enabled = outer_; }
+
+FactorsScope::FactorsScope() : outer_(factors_wanted) { factors_wanted = true; }
+FactorsScope::~FactorsScope() { factors_wanted = outer_; }
+bool FactorsScope::open() { return factors_wanted; }
 
 FiniteCheckScope::FiniteCheckScope() : outer_(finite_checked) { finite_checked = true; }
 FiniteCheckScope::~FiniteCheckScope() { finite_checked = outer_; }

@@ -67,6 +67,23 @@ class NoGradScope {
   bool outer_;
 };
 
+/// While it lives, backward() on this thread leaves the gradient of a linear layer's weights as a
+/// product that is not multiplied (`Tensor::product_of`), where the factors are smaller than it:
+/// for an optimiser that takes the factors.
+class FactorsScope {
+ public:
+  FactorsScope();
+  ~FactorsScope();
+  FactorsScope(const FactorsScope&) = delete;
+  FactorsScope& operator=(const FactorsScope&) = delete;
+
+  /// Whether there is one.
+  static bool open();
+
+ private:
+  bool outer_;
+};
+
 /// While it lives, every result of `apply` on this thread is searched for NaN and infinity, and the
 /// first found is an Error that names the function and where in the network it ran.
 class FiniteCheckScope {

@@ -1,5 +1,7 @@
 #include "engine/tensor.h"
 
+#include <utility>
+
 #include "engine/autograd.h"
 #include "engine/device.h"
 
@@ -44,9 +46,30 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device
   return result;
 }
 
+Tensor Tensor::product_of(Tensor left, Tensor right, std::function<void(const Tensor&)> multiply) {
+  auto impl = std::make_shared<Impl>();
+  impl->shape = {left.dim(1), right.dim(1)};
+  impl->dtype = left.dtype();
+  impl->factors =
+      std::make_shared<Factors>(Factors{std::move(left), std::move(right), std::move(multiply)});
+  return Tensor(std::move(impl));
+}
+
+const std::shared_ptr<Storage>& Tensor::storage() const {
+  if (const std::shared_ptr<Factors> factors = std::exchange(impl_->factors, nullptr)) {
+    impl_->storage = Storage::allocate(numel() * size_of(dtype()), factors->left.device());
+    factors->multiply(*this);
+  }
+  return impl_->storage;
+}
+
+Device Tensor::device() const {
+  return impl_->factors ? impl_->factors->left.device() : impl_->storage->device();
+}
+
 View Tensor::view() const {
   if (!impl_) return {};
-  return {impl_->storage->data(), impl_->shape, impl_->dtype};
+  return {storage()->data(), shape(), dtype()};
 }
 
 double Tensor::item() const {
@@ -60,7 +83,7 @@ double Tensor::item() const {
 Tensor Tensor::alias(const Shape& shape) const {
   require(shape.numel() == numel(), "[tensor] shape {} cannot be seen as {}",
           to_string(this->shape()), to_string(shape));
-  return over(impl_->storage, shape, dtype());
+  return over(storage(), shape, dtype());
 }
 
 Tensor Tensor::clone() const {
@@ -104,7 +127,8 @@ void Tensor::share(const Tensor& source) const {
           "[tensor] {} {} on {} cannot be shared as {} {} on {}", to_string(source.dtype()),
           to_string(source.shape()), to_string(source.device().type), to_string(dtype()),
           to_string(shape()), to_string(device().type));
-  impl_->storage = source.impl_->storage;
+  impl_->storage = source.storage();
+  impl_->factors = nullptr;
 }
 
 Tensor Tensor::to(Device device) const {

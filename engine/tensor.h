@@ -2,6 +2,7 @@
 /// A dense, row-major array on a device: a cheap handle, copied by sharing. Images are (N, H, W,
 /// C).
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -35,13 +36,20 @@ class Tensor {
     return from(std::span<const T>(values), shape, device);
   }
 
+  /// The product leftᵀ · right (O, I) of left (N, O) and right (N, I), which is multiplied when
+  /// somebody looks at its elements, by `multiply(product)`.
+  static Tensor product_of(Tensor left, Tensor right, std::function<void(const Tensor&)> multiply);
+  struct Factors;
+  /// Of a product whose elements nobody has looked at; null for all other tensors.
+  const Factors* factors() const { return impl_ ? impl_->factors.get() : nullptr; }
+
   bool defined() const { return impl_ != nullptr; }
   explicit operator bool() const { return defined(); }
   const Shape& shape() const { return impl_->shape; }
   std::int64_t dim(int i) const { return impl_->shape[i]; }
   std::int64_t numel() const { return impl_->shape.numel(); }
   DType dtype() const { return impl_->dtype; }
-  Device device() const { return impl_->storage->device(); }
+  Device device() const;
 
   /// What kernels see; a view without data for an undefined tensor.
   View view() const;
@@ -87,7 +95,8 @@ class Tensor {
   void backward() const;
 
   struct Impl {
-    std::shared_ptr<Storage> storage;
+    std::shared_ptr<Storage> storage;  ///< null while there are factors
+    std::shared_ptr<Factors> factors;
     Shape shape;
     DType dtype = DType::f32;
     bool requires_grad = false;
@@ -99,8 +108,14 @@ class Tensor {
 
  private:
   void require_on_cpu() const;
+  const std::shared_ptr<Storage>& storage() const;
 
   std::shared_ptr<Impl> impl_;
+};
+
+struct Tensor::Factors {
+  Tensor left, right;
+  std::function<void(const Tensor&)> multiply;
 };
 
 template <class T>

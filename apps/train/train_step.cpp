@@ -118,7 +118,11 @@ TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
   const Tensor logits = model_.forward(inputs);
   const Tensor loss = loss_of(logits, batch.labels);
   passed_("forward");
-  loss.backward();
+  {
+    std::optional<FactorsScope> factors;
+    if (adam_.takes_factors()) factors.emplace();
+    loss.backward();
+  }
   passed_("backward");
   std::vector<Tensor> gradients;
   std::array<std::vector<Tensor>, network_parts.size()> of_part;

@@ -11,6 +11,7 @@ struct Conv2dOp {
   static constexpr const char* name = "conv2d";
   using Row = Conv2dRow;
   static const RowList<Row>& rows() { return conv2d_rows(); }
+  static constexpr bool weight_gradient_is_product = false;
   static Shape y_shape(const Conv2dParams& p) { return p.y_shape(); }
 };
 

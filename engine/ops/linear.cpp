@@ -10,6 +10,7 @@ struct LinearOp {
   static constexpr const char* name = "linear";
   using Row = LinearRow;
   static const RowList<Row>& rows() { return linear_rows(); }
+  static constexpr bool weight_gradient_is_product = true;
   static Shape y_shape(const LinearParams& p) { return {p.n, p.out_features}; }
 };
 

@@ -9,8 +9,9 @@
 
 namespace duet {
 
-/// `Op` names the op (`name`), its row type (`Row`), its list (`rows()`) and the shape of a result
-/// (`y_shape(params)`).
+/// `Op` names the op (`name`), its row type (`Row`), its list (`rows()`), the shape of a result
+/// (`y_shape(params)`) and whether the gradient of the weights is grad_yᵀ · x
+/// (`weight_gradient_is_product`).
 template <class Op>
 struct WeightedFunction {
   using Row = typename Op::Row;
@@ -46,14 +47,23 @@ struct WeightedFunction {
       relu.backward(exec, elements, y, grad_result, grad_y);
     }
     if (context.needs_grad(2)) gradients[2] = sum_leading(grad_y, 1);
-    OpExec exec(*row, x.device());
     if (context.needs_grad(0)) {
       gradients[0] = Tensor::empty(x.shape(), x.dtype(), x.device());
+      OpExec exec(*row, x.device());
       row->backward_data(exec, params, grad_y, weight, gradients[0]);
     }
     if (context.needs_grad(1)) {
-      gradients[1] = Tensor::empty(weight.shape(), x.dtype(), x.device());
-      row->backward_weights(exec, params, x, grad_y, gradients[1]);
+      const auto multiply = [=, params = params, row = row](const Tensor& grad_weight) {
+        OpExec exec(*row, x.device());
+        row->backward_weights(exec, params, x, grad_y, grad_weight);
+      };
+      if (FactorsScope::open() && Op::weight_gradient_is_product &&
+          x.numel() + grad_y.numel() < weight.numel() && x.dtype() != DType::bf16) {
+        gradients[1] = Tensor::product_of(grad_y, x, multiply);
+      } else {
+        gradients[1] = Tensor::empty(weight.shape(), x.dtype(), x.device());
+        multiply(gradients[1]);
+      }
     }
     return gradients;
   }

@@ -41,7 +41,7 @@ std::string describe(const AdamParams& p);
 /// One parameter and its state, all of one shape and dtype, but for what is bf16.
 struct AdamSlot {
   View weight;
-  ConstView grad;  ///< may be bf16
+  ConstView grad;  ///< may be bf16; absent where `left` and `right` stand for it
   View m, v;
   /// What the penalty adds to the gradient, per unit of weight: 2λ for λ·Σw², 0 where none applies.
   double l2_gradient = 0;
@@ -49,6 +49,9 @@ struct AdamSlot {
   std::uint32_t group = 0;
   /// bf16, or absent: the new weights once more, rounded.
   View copy = {};
+  /// left (N, O), right (N, I): the gradient of a weight (O, I) is leftᵀ · right, for rows that
+  /// take it so.
+  ConstView left = {}, right = {};
 };
 
 /// Calls `f` with zeros of the element types of a slot's weight and of its gradient.
@@ -66,6 +69,8 @@ struct AdamRow : RowInfo {
   using Params = AdamParams;
   Support (*supports)(const Params&, DType);
   void (*step)(Exec&, const Params&, std::span<const AdamSlot> slots);
+  /// Whether slots may have a gradient's factors instead of the gradient, in f32 and f64.
+  bool takes_factors = false;
 };
 
 RowList<AdamRow>& adam_rows();

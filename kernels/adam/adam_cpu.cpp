@@ -1,7 +1,8 @@
 #include <cmath>
 
 #include "kernels/adam/adam.h"
-#include "kernels/base/parallel.h"
+#include "kernels/base/scratch.h"
+#include "kernels/gemm/packed_factors.h"
 
 namespace duet {
 namespace {
@@ -39,8 +40,7 @@ template <class T, class Grad>
 }
 
 template <class T, class Grad>
-void update(const AdamParams& p, const AdamRates& rates, const AdamSlot& slot) {
-  const Numbers<T> numbers(p, rates, slot.l2_gradient);
+void update(const Numbers<T>& numbers, const AdamSlot& slot) {
   T *weight = slot.weight.as<T>(), *m = slot.m.as<T>(), *v = slot.v.as<T>();
   const Grad* grad = slot.grad.as<Grad>();
   bf16* copy = slot.copy.as<bf16>();
@@ -51,19 +51,59 @@ void update(const AdamParams& p, const AdamRates& rates, const AdamSlot& slot) {
   });
 }
 
+/// By a gradient that is a product: some of its rows at a time are multiplied and stay in the cache
+/// until they are used.
+template <class T>
+void update_by_factors(Exec& exec, const Numbers<T>& numbers, const AdamSlot& slot) {
+  using gemm::tile_cols, gemm::tile_rows;
+  const std::int64_t rows = slot.weight.shape[0], columns = slot.weight.shape[1];
+  const gemm::PackedFactors<T> product(exec, slot.left.as<T>(), slot.right.as<T>(),
+                                       slot.left.shape[0], rows, columns);
+  T *weight = slot.weight.as<T>(), *m = slot.m.as<T>(), *v = slot.v.as<T>();
+  // Pieces of weights as long as these the processor fetches ahead by itself; their rows of
+  // gradients, in different sets of the caches, fit into L2 (393 KiB in float).
+  constexpr std::int64_t longest = 32768 / sizeof(T), chunk_rows = 4 * tile_rows;
+  const std::int64_t strip = std::min(longest, gemm::round_up(columns, tile_cols<T>));
+  const std::int64_t pitch = strip + 64 / sizeof(T);
+  const std::int64_t strips = gemm::divide_up(columns, strip);
+  const std::int64_t chunks = gemm::divide_up(rows, chunk_rows) * strips;
+  ChunkScratch<T> scratch(exec.workspace, tile_rows * pitch, chunks);
+  parallel_chunks(chunks, [&](std::int64_t chunk) {
+    const auto lease = scratch.take();
+    T* grad = lease.get();
+    const std::int64_t first = chunk / strips * chunk_rows;
+    const std::int64_t last = std::min(rows, first + chunk_rows);
+    const std::int64_t begin = chunk % strips * strip, end = std::min(columns, begin + strip);
+    for (std::int64_t o = first; o < last; o += tile_rows) {
+      for (std::int64_t i = begin; i < end; i += tile_cols<T>)
+        product.tile(o, i).store_to([&](int r) { return grad + r * pitch + i - begin; });
+      for (std::int64_t r = 0; r < std::min<std::int64_t>(tile_rows, last - o); ++r) {
+        const std::int64_t at = (o + r) * columns + begin;
+        update_some(numbers, end - begin, grad + r * pitch, weight + at, m + at, v + at);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 extern const AdamRow adam_cpu = {
     {"cpu", RowKind::handwritten, DeviceType::cpu},
     [](const AdamParams&, DType dtype) { return any_floating(dtype); },
-    [](Exec&, const AdamParams& p, std::span<const AdamSlot> slots) {
+    [](Exec& exec, const AdamParams& p, std::span<const AdamSlot> slots) {
       if (p.grad_square && !std::isfinite(*p.grad_square)) return;
       for (const AdamSlot& slot : slots)
         dispatch_slot(slot, [&](auto zero, auto grad_zero) {
-          const AdamRates rates = p.rates ? p.rates[slot.group] : rates_of(p);
-          update<decltype(zero), decltype(grad_zero)>(p, rates, slot);
+          using T = decltype(zero);
+          const Numbers<T> numbers(p, p.rates ? p.rates[slot.group] : rates_of(p),
+                                   slot.l2_gradient);
+          if (slot.grad)
+            update<T, decltype(grad_zero)>(numbers, slot);
+          else
+            update_by_factors(exec, numbers, slot);
         });
     },
+    true,
 };
 
 }  // namespace duet

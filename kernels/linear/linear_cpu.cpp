@@ -4,6 +4,7 @@
 // threads.
 
 #include "kernels/base/scratch.h"
+#include "kernels/gemm/packed_factors.h"
 #include "kernels/gemm/tile.h"
 #include "kernels/linear/linear.h"
 #include "kernels/relu/relu.h"
@@ -285,24 +286,13 @@ void backward_data(Exec& exec, const LinearParams& p, const T* grad_y, const T* 
 template <class T>
 void backward_weights(Exec& exec, const LinearParams& p, const T* x, const T* grad_y,
                       T* grad_weight) {
-  constexpr std::int64_t k_block = 256;  // of the batch
+  // A chunk's part of x stays in the L2 cache: 256 Ki elements, or what one tile needs.
   constexpr std::int64_t chunk_rows = 16 * tile_rows;
-  const std::int64_t chunk_columns = 32 * tile_cols<T>;
-  const std::int64_t row_blocks = divide_up(p.out_features, tile_rows);
-  const std::int64_t panel_count = divide_up(p.in_features, tile_cols<T>);
-  T* a = exec.workspace.allocate_array<T>(row_blocks * tile_rows * p.n);
-  T* b = exec.workspace.allocate_array<T>(panel_count * tile_cols<T> * p.n);
-  parallel_for(row_blocks, 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      gemm::pack_rows(grad_y, p.out_features, i * tile_rows, p.out_features, p.n,
-                      a + i * tile_rows * p.n);
-  });
-  parallel_for(panel_count, 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t j = begin; j < end; ++j)
-      gemm::pack(x, p.in_features, j * tile_cols<T>, p.in_features, p.n,
-                 b + j * tile_cols<T> * p.n);
-  });
+  const std::int64_t chunk_columns =
+      tile_cols<T> *
+      std::clamp<std::int64_t>((1 << 18) / (tile_cols<T> * std::max<std::int64_t>(p.n, 1)), 1, 32);
   const std::int64_t column_chunks = divide_up(p.in_features, chunk_columns);
+  const gemm::PackedFactors<T> factors(exec, grad_y, x, p.n, p.out_features, p.in_features);
   const bool past_cache =
       goes_past_cache(grad_weight, p.out_features * p.in_features, p.in_features);
   parallel_chunks(divide_up(p.out_features, chunk_rows) * column_chunks, [&](std::int64_t chunk) {
@@ -310,21 +300,12 @@ void backward_weights(Exec& exec, const LinearParams& p, const T* x, const T* gr
     const std::int64_t last_row = std::min(p.out_features, first_row + chunk_rows);
     const std::int64_t first_column = chunk % column_chunks * chunk_columns;
     const std::int64_t last_column = std::min(p.in_features, first_column + chunk_columns);
-    for (std::int64_t k = 0; k < p.n; k += k_block)
-      for (std::int64_t o = first_row; o < last_row; o += tile_rows)
-        for (std::int64_t i = first_column; i < last_column; i += tile_cols<T>) {
-          Place<T> place(grad_weight + o * p.in_features + i, p.in_features,
-                         static_cast<int>(std::min<std::int64_t>(tile_rows, last_row - o)),
-                         static_cast<int>(std::min<std::int64_t>(tile_cols<T>, last_column - i)));
-          Tile<T> tile;
-          if (k == 0)
-            tile.clear();
-          else
-            place.load_to(tile);
-          tile.multiply_add(gemm::PackedRows<T>{a + o * p.n + k * tile_rows},
-                            b + i * p.n + k * tile_cols<T>, std::min(k_block, p.n - k));
-          place.store_from(tile, past_cache && k + k_block >= p.n);
-        }
+    for (std::int64_t o = first_row; o < last_row; o += tile_rows)
+      for (std::int64_t i = first_column; i < last_column; i += tile_cols<T>)
+        Place<T>(grad_weight + o * p.in_features + i, p.in_features,
+                 static_cast<int>(std::min<std::int64_t>(tile_rows, last_row - o)),
+                 static_cast<int>(std::min<std::int64_t>(tile_cols<T>, last_column - i)))
+            .store_from(factors.tile(o, i), past_cache);
     if (past_cache) stores_are_done();
   });
 }

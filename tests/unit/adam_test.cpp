@@ -3,11 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "engine/ops/binary.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/unary.h"
 #include "kernels/adam/adam.h"
+#include "kernels/product_square/product_square.h"
 #include "kernels/sum_of_squares/sum_of_squares.h"
 #include "tests/row_memory.h"
 #include "tests/rows_under_test.h"
@@ -221,6 +223,127 @@ TEST_CASE("adam: every row takes bf16 gradients for their numbers, and leaves ro
   }
 }
 
+TEST_CASE("adam: rows that take a gradient's factors update as by their product") {
+  // Rows and columns that are no multiple of a tile, and one longer than a piece of the work.
+  struct Size {
+    std::int64_t n, rows, columns;
+  };
+  const AdamParams params{1e-3, 0.9, 0.999, 1e-8, 3};
+  int tried = 0;
+  for (const auto& [n, rows, columns] :
+       {Size{1, 1, 1}, {5, 7, 33}, {32, 100, 64}, {3, 13, 8257}, {0, 4, 5}}) {
+    const std::int64_t count = rows * columns;
+    const test::Array left = test::Array::random({n, rows}, 1),
+                      right = test::Array::random({n, columns}, 2);
+    test::Array product({rows, columns}, DType::f64);
+    for (std::int64_t o = 0; o < rows; ++o)
+      for (std::int64_t i = 0; i < columns; ++i) {
+        double sum = 0;
+        for (std::int64_t k = 0; k < n; ++k)
+          sum += left.at(k * rows + o) * right.at(k * columns + i);
+        product.view().as<double>()[o * columns + i] = sum;
+      }
+    const auto run = [&](const AdamRow& row, DType dtype, bool factors) {
+      test::Array w = test::Array::random({rows, columns}, 3).to(dtype),
+                  m = test::Array::random({rows, columns}, 4).to(dtype);
+      test::Array v = m;
+      dispatch_floating(dtype, [&](auto zero) {
+        using T = decltype(zero);
+        for (T& x : std::span(v.view().as<T>(), count)) x *= x;
+      });
+      const test::Array a = left.to(dtype), b = right.to(dtype), g = product.to(dtype);
+      RowMemory memory(row);
+      Exec exec = memory.exec();
+      // The first of two slots, the other with a gradient of its own.
+      const auto put = [&](const test::Array& array) {
+        const ConstView view = memory.put(array.view());
+        return View{const_cast<void*>(view.data), view.shape, view.dtype};
+      };
+      AdamSlot by_factors{put(w), {}, put(m), put(v), 0.01};
+      if (factors) {
+        by_factors.left = put(a);
+        by_factors.right = put(b);
+      } else {
+        by_factors.grad = put(g);
+      }
+      const AdamSlot plain{put(w), put(g), put(m), put(v), 0.02};
+      row.step(exec, params, std::vector{by_factors, plain});
+      test::Array w2 = w, m2 = w, v2 = w;
+      memory.get(by_factors.weight, w.view());
+      memory.get(by_factors.m, m.view());
+      memory.get(by_factors.v, v.view());
+      memory.get(plain.weight, w2.view());
+      memory.get(plain.m, m2.view());
+      memory.get(plain.v, v2.view());
+      return std::vector{w, m, v, w2, m2, v2};
+    };
+    const auto truth = run(test::reference(adam_rows()), DType::f64, false);
+    for (const AdamRow& row : adam_rows().rows())
+      for (const DType dtype : {DType::f32, DType::f64}) {
+        if (!row.supports(params, dtype) || !row.takes_factors) continue;
+        CAPTURE(row.name);
+        CAPTURE(columns);
+        ++tried;
+        test::compared("adam", row, dtype);
+        const auto result = run(row, dtype, true);
+        // As with a gradient that is given, and the product's own rounding: at most n of them, of
+        // partial sums no larger than n; a tenth of it in m, a thousandth of its square in v.
+        const double u = unit_roundoff(dtype), own = u * static_cast<double>(n * n);
+        CHECK(result[1].distance(truth[1]) <= 4 * u * std::max(1.0, 0.1 * n) + 0.1 * own);
+        CHECK(result[2].distance(truth[2]) <=
+              4 * u * std::max(1.0, 1e-3 * n * n) + 1e-3 * 2 * n * own);
+        // The increment is at most 1e-3 · (1 + n) and moves with m and sqrt(v).
+        CHECK(result[0].distance(truth[0]) <= 4 * u + 1e-2 * own);
+        for (std::size_t i = 3; i < 6; ++i) CHECK(result[i].distance(truth[i]) <= 4 * u * (1 + n));
+        const test::Threads one(1);
+        CHECK(run(row, dtype, true)[0] == result[0]);
+      }
+  }
+  CHECK(tried == 20);
+}
+
+TEST_CASE("adam: a gradient in factors is never multiplied, but where a factor is itself updated") {
+  const auto values = [](const Shape& shape, std::uint64_t stream) {
+    const test::Array array = test::Array::random(shape, stream);
+    return Tensor::from(std::span(array.view().as<double>(), shape.numel()), shape);
+  };
+  const Tensor x = values({2, 40}, 1), grad_y = values({2, 30}, 2);
+  // `shared` is a factor of one gradient and a parameter with a gradient of its own, listed first.
+  const auto updated = [&](bool factors, bool shared) {
+    const Tensor w = values({30, 40}, 3), right = x.clone();
+    int multiplied = 0;
+    const auto multiply = [&](const Tensor& product) {
+      ++multiplied;
+      for (std::int64_t o = 0; o < 30; ++o)
+        for (std::int64_t i = 0; i < 40; ++i) {
+          double sum = 0;
+          for (std::int64_t n = 0; n < 2; ++n)
+            sum += grad_y.span<double>()[n * 30 + o] * x.span<double>()[n * 40 + i];
+          product.span<double>()[o * 40 + i] = sum;
+        }
+    };
+    Tensor product = Tensor::product_of(grad_y, right, multiply);
+    if (!factors) product.view();
+    w.set_grad(product);
+    right.set_grad(Tensor::full({2, 40}, 1, DType::f64));
+    std::vector<AdamParameter> parameters = {{"w", w}};
+    if (shared) parameters.insert(parameters.begin(), {"right", right});
+    Adam adam(std::move(parameters), {});
+    REQUIRE(adam.takes_factors());
+    const double square = sum_of_squares({product}).item();
+    adam.step();
+    CHECK(multiplied == (factors && !shared ? 0 : 1));
+    return std::pair(w, square);
+  };
+  for (const bool shared : {false, true}) {
+    const auto [w, square] = updated(true, shared);
+    const auto [expected, expected_square] = updated(false, shared);
+    CHECK(square == doctest::Approx(expected_square).epsilon(1e-13));
+    for (std::int64_t i = 0; i < w.numel(); ++i)
+      CHECK(std::abs(w.span<double>()[i] - expected.span<double>()[i]) <= 1e-13);
+  }
+}
+
 TEST_CASE("adam: a parameter without a gradient stays, gradients are let go") {
   const Tensor a = tensor({1}, DType::f32), b = tensor({1}, DType::f32);
   Adam adam({{"a", a}, {"b", b, 0.5}}, {});
@@ -329,4 +452,75 @@ TEST_CASE("sum_of_squares: arrays at any address, and no array") {
     ++with_bf16;
   }
   CHECK(with_bf16 > 0);
+}
+
+TEST_CASE("product_square: every row gives the squares of the product's elements") {
+  struct Size {
+    std::int64_t n, rows, columns;
+  };
+  int tried = 0;
+  const auto run = [](const ProductSquareRow& row, const Size& size, const test::Array& left,
+                      const test::Array& right) {
+    RowMemory memory(row);
+    Exec exec = memory.exec();
+    double* y = memory.allocate_array<double>(1);
+    row.forward(exec, {size.n, size.rows, size.columns}, memory.put(left.view()),
+                memory.put(right.view()), {y, {}, DType::f64});
+    return memory.get(y, 1)[0];
+  };
+  for (const Size& size :
+       {Size{1, 1, 1}, {3, 5, 17}, {32, 100, 1500}, {2, 0, 5}, {0, 3, 4}, {7, 513, 16}}) {
+    const auto& [n, rows, columns] = size;
+    const test::Array left = test::Array::random({n, rows}, 1),
+                      right = test::Array::random({n, columns}, 2);
+    const double truth = run(test::reference(product_square_rows()), size, left, right);
+    CHECK((truth > 0) == (n * rows * columns > 0));
+    for (const ProductSquareRow& row : product_square_rows().rows())
+      for (const DType dtype : {DType::f32, DType::f64}) {
+        if (!row.supports({n, rows, columns}, dtype)) continue;
+        CAPTURE(row.name);
+        ++tried;
+        test::compared("product_square", row, dtype);
+        // A product's element rounds n times a partial sum of random signs, its square twice as
+        // much; the Gram matrices are f64 and as long as the rows.
+        const double tolerance =
+            2.0 * n * unit_roundoff(dtype) + (rows + columns) * unit_roundoff(DType::f64);
+        const double square = run(row, size, left.to(dtype), right.to(dtype));
+        CHECK(std::abs(square - truth) <= 4 * tolerance * truth);
+        const test::Threads one(1);
+        CHECK(run(row, size, left.to(dtype), right.to(dtype)) == square);
+      }
+  }
+  CHECK(tried == 6 * 4);
+}
+
+TEST_CASE("product_square: not finite where the product is not, and never below zero") {
+  const auto square = [](const ProductSquareRow& row, std::vector<float> left,
+                         std::vector<float> right) {
+    RowMemory memory(row);
+    Exec exec = memory.exec();
+    double* y = memory.allocate_array<double>(1);
+    row.forward(exec, {2, 2, 3}, ConstView{memory.put(left), {2, 2}, DType::f32},
+                ConstView{memory.put(right), {2, 3}, DType::f32}, {y, {}, DType::f64});
+    return memory.get(y, 1)[0];
+  };
+  const float infinity = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+  for (const ProductSquareRow& row : product_square_rows().rows()) {
+    CAPTURE(row.name);
+    CHECK(square(row, {1, 2, 3, 4}, {1, 0, 2, 0, 1, -1}) == 1 + 9 + 1 + 4 + 16 + 0);
+    // The rows cancel.
+    const double none = square(row, {0.1f, 0.7f, 0.1f, 0.7f}, {0.3f, 1, 0.9f, -0.3f, -1, -0.9f});
+    CHECK(none >= 0);
+    CHECK(none <= 1e-14);
+    for (const float bad : {infinity, -infinity, nan}) {
+      // The other factor's row is zero there.
+      CHECK_FALSE(std::isfinite(square(row, {1, 2, 0, 0}, {1, 1, 1, bad, 1, 1})));
+      CHECK_FALSE(std::isfinite(square(row, {1, bad, 1, 1}, {0, 0, 0, 1, 1, 1})));
+    }
+    // Finite factors, an element of the product beyond the range of f32.
+    CHECK_FALSE(std::isfinite(square(row, {1e20f, 0, 0, 0}, {1e20f, 0, 0, 0, 0, 0})));
+    // On the way to an element that is zero.
+    CHECK_FALSE(std::isfinite(square(row, {1e20f, 0, 1e20f, 0}, {1e20f, 0, 0, -1e20f, 0, 0})));
+    CHECK(std::isfinite(square(row, {1e18f, 0, 0, 0}, {1e18f, 0, 0, 0, 0, 0})));
+  }
 }

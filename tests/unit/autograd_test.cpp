@@ -4,9 +4,12 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "engine/ops/binary.h"
 #include "engine/ops/concat.h"
+#include "engine/ops/conv2d.h"
+#include "engine/ops/linear.h"
 #include "engine/ops/reduce.h"
 #include "engine/ops/reshape.h"
 #include "engine/ops/unary.h"
@@ -219,4 +222,46 @@ TEST_CASE("autograd: count_nonfinite") {
   CHECK(count_nonfinite(Tensor::from(std::vector<double>{1, nan, -inf, inf, 0}, {5})) == 3);
   CHECK(count_nonfinite(Tensor::from(std::vector<float>{1e38f, -0.f, 1e-45f}, {3})) == 0);
   CHECK(count_nonfinite(Tensor::empty({0})) == 0);
+}
+
+TEST_CASE("autograd: gradients of linear weights stay in factors while a scope asks for it") {
+  const auto filled = [](const Shape& shape, double step) {
+    const Tensor x = Tensor::empty(shape, DType::f64);
+    for (std::int64_t i = 0; i < x.numel(); ++i) x.span<double>()[i] = std::sin(step * (1.0 + i));
+    return x.to(DType::f32);
+  };
+  const Tensor x = filled({3, 40}, 0.7), cotangent = filled({3, 30}, 0.3);
+  // The weight is used so many times.
+  const auto gradient_of = [&](int uses, bool scope) {
+    Tensor w = filled({30, 40}, 0.1);
+    w.set_requires_grad();
+    Tensor y = linear(x, w, {}, {}) * cotangent;
+    for (int i = 1; i < uses; ++i) y = y + linear(x, w, {}, {}) * cotangent;
+    const Tensor loss = sum(y);
+    std::optional<FactorsScope> factors;
+    if (scope) factors.emplace();
+    loss.backward();
+    return w.grad();
+  };
+  const auto values_of = [](const Tensor& t) {
+    const auto elements = t.span<float>();
+    return std::vector<float>(elements.begin(), elements.end());
+  };
+  CHECK_FALSE(gradient_of(1, false).factors());
+  const Tensor once = gradient_of(1, true);
+  REQUIRE(once.factors());
+  CHECK(once.factors()->left.shape() == Shape{3, 30});
+  CHECK(once.factors()->right.shape() == Shape{3, 40});
+  CHECK((values_of(once) == values_of(gradient_of(1, false))));
+  const Tensor twice = gradient_of(2, true);
+  CHECK_FALSE(twice.factors());
+  CHECK((values_of(twice) == values_of(gradient_of(2, false))));
+
+  // Factors larger than the product, and a convolution: multiplied.
+  const FactorsScope factors;
+  Tensor small = filled({4, 5}, 0.1), kernel = filled({8, 1, 1, 40}, 0.1);
+  sum(linear(filled({3, 5}, 0.7), small.set_requires_grad(), {}, {})).backward();
+  sum(conv2d(filled({1, 1, 1, 40}, 0.7), kernel.set_requires_grad(), {}, {})).backward();
+  CHECK_FALSE(small.grad().factors());
+  CHECK_FALSE(kernel.grad().factors());
 }

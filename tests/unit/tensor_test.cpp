@@ -99,3 +99,44 @@ TEST_CASE("tensor: what was computed cannot be marked as a leaf, its detached tw
   z.set_requires_grad();
   CHECK(z.requires_grad());
 }
+
+TEST_CASE("tensor: a product is multiplied once, by whoever looks at its elements first") {
+  int multiplied = 0;
+  const auto product = [&] {
+    multiplied = 0;
+    return Tensor::product_of(Tensor::full({2, 3}, 1), Tensor::full({2, 4}, 1),
+                              [&multiplied](const Tensor& p) {
+                                ++multiplied;
+                                p.fill(2);
+                              });
+  };
+  const Tensor x = product(), same = x;
+  CHECK(x.shape() == Shape{3, 4});
+  CHECK(x.dtype() == DType::f32);
+  CHECK(x.device() == Device{});
+  CHECK(x.numel() == 12);
+  REQUIRE(x.factors());
+  CHECK(x.factors()->left.shape() == Shape{2, 3});
+  CHECK(x.factors()->right.shape() == Shape{2, 4});
+  CHECK(multiplied == 0);
+  CHECK(same.data<float>()[11] == 2);
+  CHECK(x.data<float>()[0] == 2);
+  CHECK(multiplied == 1);
+  CHECK_FALSE(x.factors());
+  CHECK_FALSE(Tensor::full({2}, 1).factors());
+  CHECK_FALSE(Tensor().factors());
+
+  const Tensor original = product(), seen = original.alias({12});
+  CHECK(seen.data<float>()[5] == 2);
+  CHECK(original.data<float>() == seen.data<float>());
+  CHECK(product().clone().data<float>()[5] == 2);
+  CHECK(multiplied == 1);
+  CHECK(product().to(DType::f64).data<double>()[5] == 2);
+  const Tensor taken = Tensor::full({3, 4}, 1);
+  taken.share(product());
+  CHECK(taken.data<float>()[5] == 2);
+  const Tensor given = product();
+  given.share(Tensor::full({3, 4}, 7));
+  CHECK(given.data<float>()[5] == 7);
+  CHECK(multiplied == 0);
+}
