@@ -27,7 +27,7 @@ namespace duet {
 extern const AdamRow adam_cpu;
 extern const BatchNormRow batchnorm_cpu;
 extern const BlockTailRow block_tail_cpu;
-extern const Conv2dRow conv2d_cpu, conv2d_cpu_winograd;
+extern const Conv2dRow conv2d_cpu, conv2d_cpu_few_channels, conv2d_cpu_winograd;
 extern const LinearRow linear_cpu;
 extern const MaxPool2dRow maxpool2d_cpu;
 extern const ProductSquareRow product_square_cpu;
@@ -213,6 +213,7 @@ int main(int argc, char** argv) {
   set_thread_count(1);
   Count count;
   convolution(count, conv2d_cpu_winograd, 16, 64, 64);
+  convolution(count, conv2d_cpu_few_channels, 16, 3, 64);
   convolution(count, conv2d_cpu, 16, 3, 64);
   dense_layer(count, 32);
   dense_layer(count, 1);

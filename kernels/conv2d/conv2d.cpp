@@ -8,7 +8,7 @@ extern const Conv2dRow conv2d_cudnn;
 extern const Conv2dRow conv2d_cuda_tensor_core, conv2d_cuda_winograd, conv2d_cuda_implicit_gemm,
     conv2d_cuda_naive;
 #if !DUET_CUDA_PLUGIN
-extern const Conv2dRow conv2d_cpu_winograd;
+extern const Conv2dRow conv2d_cpu_winograd, conv2d_cpu_few_channels;
 #if DUET_HAVE_ONEDNN
 extern const Conv2dRow conv2d_onednn;
 #endif
@@ -22,7 +22,7 @@ RowList<Conv2dRow>& conv2d_rows() {
 #endif
         conv2d_cuda_tensor_core, conv2d_cuda_winograd, conv2d_cuda_implicit_gemm, conv2d_cuda_naive,
 #if !DUET_CUDA_PLUGIN
-        conv2d_cpu_winograd,
+        conv2d_cpu_winograd, conv2d_cpu_few_channels,
 #if DUET_HAVE_ONEDNN
         conv2d_onednn,
 #endif

@@ -99,12 +99,14 @@ struct Tile {
     for (int r = 0; r < Rows; ++r) sum[r][0] = f(sum[r][0]), sum[r][1] = f(sum[r][1]);
   }
 
-  /// sum[r][j] += Σ_k a(r, k) · b[k][j], b packed: tile_cols elements for each k. `ahead(k)` is the
-  /// address of something that will be needed later, a cache line for each k.
+  /// sum[r][j] += Σ_k a(r, k) · b[k][j], b packed: tile_cols elements for each k, or a matrix with
+  /// rows of `pitch` elements. `ahead(k)` is the address of something that will be needed later, a
+  /// cache line for each k.
   template <class A, class Ahead = Nothing>
-  DUET_INLINE void multiply_add(A a, const T* b, std::int64_t k_count, Ahead ahead = {}) {
+  DUET_INLINE void multiply_add(A a, const T* b, std::int64_t k_count, Ahead ahead = {},
+                                std::int64_t pitch = tile_cols<T>) {
     Tile t = *this;
-    for (std::int64_t k = 0; k < k_count; ++k, b += tile_cols<T>) {
+    for (std::int64_t k = 0; k < k_count; ++k, b += pitch) {
       if constexpr (!std::is_same_v<Ahead, Nothing>) __builtin_prefetch(ahead(k), 0, 2);
       const Vec<T> b0 = load(b), b1 = load(b + lanes<T>);
       DUET_UNROLL
@@ -122,8 +124,10 @@ struct Tile {
 /// what wastes least of a rest.
 template <int most = tile_rows, class F>
 void with_rows(std::int64_t rows, F&& f) {
-  if (rows > 2 * most / 3)
+  if (rows > 3 * most / 4)
     f(std::integral_constant<int, most>());
+  else if (rows > 2 * most / 3)
+    f(std::integral_constant<int, 3 * most / 4>());
   else if (rows > most / 3)
     f(std::integral_constant<int, 2 * most / 3>());
   else

@@ -33,6 +33,13 @@ const std::vector<Conv2dParams> cases = {
     {5, 1, 1, 16, 16, 3, 3, 1, 1, 1, 1},
     {1, 4, 130, 3, 24, 3, 3, 1, 1, 1, 1},
     {3, 6, 6, 17, 300, 3, 3, 1, 1, 1, 1},
+    // Pictures: more rows than a band, more bands than shares, more channels than a panel, and
+    // steps of 1, 2, 3 and 4.
+    {1, 37, 20, 3, 40, 3, 3, 1, 1, 1, 1},
+    {2, 300, 13, 1, 9, 3, 3, 1, 1, 1, 1},
+    {1, 40, 33, 2, 33, 5, 4, 2, 1, 2, 1},
+    {1, 18, 21, 4, 66, 3, 7, 1, 1, 1, 3},
+    {1, 23, 30, 1, 64, 2, 3, 3, 3, 0, 5},
     // For Winograd in emulated kernels, which take small calls only.
     {1, 7, 6, 16, 20, 3, 3, 1, 1, 1, 1},
     {2, 6, 9, 17, 35, 3, 3, 1, 1, 1, 1},

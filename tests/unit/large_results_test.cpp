@@ -67,8 +67,9 @@ TEST_CASE("large results of convolutions equal smaller ones") {
     using T = decltype(zero);
     constexpr DType dtype = dtype_of<T>;
     const std::int64_t h = 512 / sizeof(T);
-    for (const auto& [in, out] : {std::pair{16, 128}, {128, 16}, {144, 128}}) {
+    for (const auto& [in, out] : {std::pair{16, 128}, {128, 16}, {144, 128}, {3, 128}}) {
       Conv2dParams c{2, h, 128, in, out, 3, 3, 1, 1, 1, 1};
+      if (!row.supports(c, dtype)) continue;
       const Numbers<T> x(2 * h * 128 * in, 1), grad_y(2 * h * 128 * out, 2), w(out * 9 * in, 3);
       const ConstView weight{w.data, {out, 3, 3, in}, dtype};
       const auto run = [&](bool forward, std::int64_t pieces) {
