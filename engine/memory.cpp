@@ -14,10 +14,14 @@ namespace {
 using Idle = std::map<std::size_t, std::vector<void*>>;
 
 /// The least idle block of at least that capacity, which then becomes the block's, but none that is
-/// more than a half too large; null where there is none.
+/// more than a half too large; null where there is none. Small ones have the very capacity: they
+/// save little by serving others, and may be missed where they are expected, which lets the same
+/// requests, made again, ask the system again.
 void* pop(Idle& idle, std::size_t& capacity) {
-  for (auto found = idle.lower_bound(capacity);
-       found != idle.end() && found->first <= capacity + capacity / 2; ++found) {
+  constexpr std::size_t small = std::size_t{1} << 20;
+  const std::size_t most = capacity < small ? capacity : capacity + capacity / 2;
+  for (auto found = idle.lower_bound(capacity); found != idle.end() && found->first <= most;
+       ++found) {
     if (found->second.empty()) continue;
     void* block = found->second.back();
     found->second.pop_back();

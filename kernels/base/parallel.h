@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <vector>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -32,6 +33,45 @@ class SerialScope {
   bool outer_;
 };
 
+/// Chunks that threads take one by one. Each begins with a run of neighbours of its own, for what
+/// comes next in memory comes from there faster, and then helps the others with theirs.
+class ChunkQueue {
+ public:
+  ChunkQueue(std::int64_t chunks, int threads)
+      : chunks_(chunks), threads_(threads), runs_(static_cast<std::size_t>(threads)) {
+    for (int t = 0; t < threads; ++t) runs_[t].next = begin_of(t);
+  }
+
+  class Worker {
+   public:
+    Worker(ChunkQueue& queue, int thread) : queue_(queue), thread_(thread) {}
+    /// A chunk that no other thread has; −1 when there are none.
+    std::int64_t next() {
+      for (; runs_done_ < queue_.threads_; ++runs_done_) {
+        const int run = (thread_ + runs_done_) % queue_.threads_;
+        const std::int64_t chunk = queue_.runs_[run].next.fetch_add(1, std::memory_order_relaxed);
+        if (chunk < queue_.begin_of(run + 1)) return chunk;
+      }
+      return -1;
+    }
+
+   private:
+    ChunkQueue& queue_;
+    int thread_, runs_done_ = 0;
+  };
+
+ private:
+  struct alignas(64) Run {
+    std::atomic<std::int64_t> next;
+  };
+
+  std::int64_t begin_of(int run) const { return chunks_ * run / threads_; }
+
+  std::int64_t chunks_;
+  int threads_;
+  std::vector<Run> runs_;
+};
+
 /// Calls `f(chunk)` for every chunk in 0 … chunks-1, each on one thread. The first exception is
 /// rethrown here.
 template <class F>
@@ -40,16 +80,24 @@ void parallel_chunks(std::int64_t chunks, F&& f) {
   if (threads < 1) return;
   std::exception_ptr error;
   std::atomic<bool> failed{false};
+  ChunkQueue queue(chunks, threads);
   // One thread goes through the same compiled loop as many: a second copy of `f` may fuse other
   // multiplications with additions, and then the bits differ.
 #if defined(_OPENMP)
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+#pragma omp parallel num_threads(threads) if (threads > 1)
 #endif
-  for (std::int64_t i = 0; i < chunks; ++i) {
-    try {
-      f(i);
-    } catch (...) {
-      if (!failed.exchange(true)) error = std::current_exception();
+  {
+#if defined(_OPENMP)
+    ChunkQueue::Worker worker(queue, omp_get_thread_num());
+#else
+    ChunkQueue::Worker worker(queue, 0);
+#endif
+    for (std::int64_t chunk; (chunk = worker.next()) >= 0;) {
+      try {
+        f(chunk);
+      } catch (...) {
+        if (!failed.exchange(true)) error = std::current_exception();
+      }
     }
   }
   if (error) std::rethrow_exception(error);

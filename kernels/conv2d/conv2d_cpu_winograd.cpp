@@ -363,7 +363,7 @@ void multiply_by_chunk(Exec& exec, const Images<T>& x, const Kernels<T>& kernels
     T *v = lease.get(), *m = v + v_planes.size();
     transform_inputs(x, begin, end - begin, v_planes, v, 0);
     // The tiles that this thread is likely to get next.
-    PixelPrefetch<T> next(x, begin + thread_count() * block, block, 1);
+    PixelPrefetch<T> next(x, begin + block, block, 1);
     for (std::int64_t first_group = 0; first_group < out_groups; first_group += block_groups) {
       const std::int64_t last_group = std::min(out_groups, first_group + block_groups);
       for (int i = 0; i < products; ++i)
