@@ -1,8 +1,13 @@
 #include "bench/measure.h"
 
+#if DUET_HAVE_BENCHMARK
+#include <benchmark/benchmark.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <vector>
 
 #include "engine/autograd.h"
@@ -22,6 +27,82 @@ double seconds_since(Clock::time_point start) {
 }
 
 using Timed = std::function<Timing(const std::function<void(std::int64_t)>&)>;
+
+constexpr int most_batches = 10;
+
+using Batch = std::function<void(std::int64_t calls)>;
+
+Timing timing_of(std::vector<double> seconds_a_call, std::int64_t calls) {
+  std::sort(seconds_a_call.begin(), seconds_a_call.end());
+  return {seconds_a_call[seconds_a_call.size() / 2], seconds_a_call.front(),
+          static_cast<int>(seconds_a_call.size()), calls};
+}
+
+#if DUET_HAVE_BENCHMARK
+
+/// Takes the time of each repetition.
+class Repetitions final : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context&) override { return true; }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.run_type != Run::RT_Iteration) continue;
+      calls_ = run.iterations;
+      times_.push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
+    }
+  }
+  Timing timing() const { return timing_of(times_, calls_); }
+
+ private:
+  std::vector<double> times_;
+  std::int64_t calls_ = 0;
+};
+
+/// `run` makes so many calls and ends when they are done; a batch has as many as take `seconds` or
+/// more. `wait` ends when what came before is done.
+Timing time_batches(int batches, double seconds, const std::function<void()>& wait,
+                    const Batch& run) {
+  std::exception_ptr error;
+  benchmark::RegisterBenchmark("row",
+                               [&](benchmark::State& state) {
+                                 try {
+                                   wait();
+                                   while (state.KeepRunningBatch(state.max_iterations))
+                                     run(state.max_iterations);
+                                 } catch (...) {
+                                   error = std::current_exception();
+                                   state.SkipWithError("exception");
+                                 }
+                               })
+      ->UseRealTime()
+      ->MinTime(seconds)
+      ->Repetitions(batches);
+  Repetitions repetitions;
+  benchmark::RunSpecifiedBenchmarks(&repetitions);
+  benchmark::ClearRegisteredBenchmarks();
+  if (error) std::rethrow_exception(error);
+  return repetitions.timing();
+}
+
+#else
+
+Timing time_batches(int batches, double seconds, const std::function<void()>& wait,
+                    const Batch& run) {
+  const auto time = [&](std::int64_t calls) {
+    wait();
+    const Clock::time_point start = Clock::now();
+    run(calls);
+    return seconds_since(start);
+  };
+  std::int64_t calls = 1;
+  for (double passed; (passed = time(calls)) < seconds;)
+    calls = std::max(2 * calls, static_cast<std::int64_t>(1.2 * seconds / passed * calls));
+  std::vector<double> times;
+  for (int i = 0; i < batches; ++i) times.push_back(time(calls) / static_cast<double>(calls));
+  return timing_of(times, calls);
+}
+
+#endif
 
 /// FLOP/s of all cores in the registers that kernels use: enough independent chains of
 /// multiply-adds to fill two pipelines of five cycles.
@@ -102,29 +183,19 @@ Bandwidth memory_ceiling(const Timed& timed) {
 Timing measure(Device device, double seconds, const std::function<void(std::int64_t i)>& call) {
   const DeviceApi& api = device_api(device.type);
   const Stream stream = device_stream(device);
+  const auto wait = [&] { check_device_call("waiting", device, api.synchronize(stream)); };
   std::int64_t next = 0;
-  const auto batch = [&](std::int64_t calls) {
-    check_device_call("waiting", device, api.synchronize(stream));
-    const Clock::time_point start = Clock::now();
+  const auto run = [&](std::int64_t calls) {
     for (std::int64_t i = 0; i < calls; ++i) call(next++);
-    check_device_call("waiting", device, api.synchronize(stream));
-    return seconds_since(start);
+    wait();
   };
-  const double first = batch(1);
-  // A call that is itself as long as all we have is not made again to warm up.
-  double each = first;
-  for (int i = 0; i < 3 && first < seconds; ++i) each = std::min(each, batch(1));
-  Timing timing;
-  timing.calls = std::clamp<std::int64_t>(static_cast<std::int64_t>(seconds / 10 / each), 1, 1000);
-  std::vector<double> times;
-  for (const Clock::time_point start = Clock::now();
-       times.size() < 3 || (seconds_since(start) < seconds && times.size() < 1000);)
-    times.push_back(batch(timing.calls) / static_cast<double>(timing.calls));
-  std::sort(times.begin(), times.end());
-  timing.median_s = times[times.size() / 2];
-  timing.least_s = times.front();
-  timing.batches = static_cast<int>(times.size());
-  return timing;
+  // A call that is itself as long as all we have is made three times more.
+  wait();
+  const Clock::time_point start = Clock::now();
+  run(1);
+  const auto batches =
+      static_cast<int>(std::clamp(seconds / seconds_since(start), 3.0, double{most_batches}));
+  return time_batches(batches, seconds / most_batches, wait, run);
 }
 
 Ceiling measure_ceiling(Device device, Precision precision) {

@@ -16,8 +16,9 @@ struct Timing {
   std::int64_t calls = 0;
 };
 
-/// `call(i)` is call i. After calls that warm up, batches of calls are timed until `seconds` have
-/// passed, at least three; on a device the host waits before and after each batch.
+/// `call(i)` is call i. After calls that warm up, ten batches of calls are timed, which take about
+/// `seconds` in all; three, where calls are too long for that. On a device the host waits before
+/// and after each batch. Google Benchmark does it; where that is not installed, a loop of our own.
 Timing measure(Device device, double seconds, const std::function<void(std::int64_t i)>& call);
 
 struct Ceiling {

@@ -60,3 +60,6 @@ if(DUET_TESTS)
   find_package(doctest QUIET)
   duet_report(doctest "${doctest_FOUND}" "${doctest_DIR}" "the tests are not built")
 endif()
+
+find_package(benchmark QUIET)
+duet_report("Google Benchmark" "${benchmark_FOUND}" "${benchmark_DIR}" "bench_rows takes times by a loop of its own")

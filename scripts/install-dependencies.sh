@@ -16,12 +16,12 @@ case $purpose in
   programs) ;;
   tests)
     required+=(doctest-dev)
-    optional+=(valgrind)
+    optional+=(libbenchmark-dev valgrind)
     ;;
   # The one version of clang-format that the sources are formatted by.
   ci)
     required+=(doctest-dev clang-format-14 git)
-    optional+=(valgrind)
+    optional+=(libbenchmark-dev valgrind)
     ;;
   *)
     echo "usage: $0 [programs|tests|ci]" >&2
