@@ -1,23 +1,56 @@
 #include <cmath>
+#include <cstring>
 #include <limits>
-#include <numeric>
 #include <vector>
 
 #include "kernels/base/parallel.h"
+#include "kernels/base/vec.h"
 #include "kernels/product_square/product_square.h"
 
 namespace duet {
 namespace {
 
+/// As many elements as a vector of f64 has, from `p` on.
 template <class T>
-double dot(const T* a, const T* b, std::int64_t count) {
-  // Sixteen independent sums, so that the additions overlap.
-  double sums[16] = {};
-  std::int64_t i = 0;
-  for (; i + 16 <= count; i += 16)
-    for (int k = 0; k < 16; ++k) sums[k] += static_cast<double>(a[i + k]) * b[i + k];
-  for (; i < count; ++i) sums[0] += static_cast<double>(a[i]) * b[i];
-  return std::accumulate(sums, sums + 16, 0.0);
+DUET_INLINE Vec<double> widened(const T* p) {
+  typename VecOf<T, lanes<double> * sizeof(T)>::type v;
+  std::memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, Vec<double>);
+}
+
+/// Rows of x whose products with each other are summed at once: each element that is widened meets
+/// several.
+constexpr int a_rows = 4, b_rows = 2;
+
+/// part[a][b] = Σ x[a][i] · x[b][i] over columns begin … end − 1, for b ≤ a.
+template <class T>
+void multiply_rows(const T* x, std::int64_t n, std::int64_t columns, std::int64_t begin,
+                   std::int64_t end, double* part) {
+  const std::int64_t whole = begin + (end - begin) / lanes<double> * lanes<double>;
+  const auto row = [=](std::int64_t r) { return x + std::min(r, n - 1) * columns; };
+  for (std::int64_t a = 0; a < n; a += a_rows)
+    for (std::int64_t b = 0; b < std::min(n, a + a_rows); b += b_rows) {
+      Vec<double> sums[a_rows][b_rows] = {};
+      for (std::int64_t i = begin; i < whole; i += lanes<double>) {
+        Vec<double> factors[b_rows];
+        DUET_UNROLL
+        for (int c = 0; c < b_rows; ++c) factors[c] = widened(row(b + c) + i);
+        DUET_UNROLL
+        for (int r = 0; r < a_rows; ++r) {
+          const Vec<double> factor = widened(row(a + r) + i);
+          DUET_UNROLL
+          for (int c = 0; c < b_rows; ++c) sums[r][c] += factor * factors[c];
+        }
+      }
+      for (std::int64_t r = a; r < std::min(n, a + a_rows); ++r)
+        for (std::int64_t c = b; c < std::min(r + 1, b + b_rows); ++c) {
+          double sum = 0;
+          for (int l = 0; l < lanes<double>; ++l) sum += sums[r - a][c - b][l];
+          for (std::int64_t i = whole; i < end; ++i)
+            sum += static_cast<double>(row(r)[i]) * row(c)[i];
+          part[r * n + c] = sum;
+        }
+    }
 }
 
 /// The products of the rows of x (n, columns) with each other: [a][b] for b ≤ a. The chunks' parts
@@ -28,10 +61,7 @@ std::vector<double> gram(const T* x, std::int64_t n, std::int64_t columns) {
   const std::int64_t chunks = (columns + chunk - 1) / chunk;
   std::vector<double> parts(n * n * chunks), sum(n * n);
   parallel_for(columns, chunk, [&](std::int64_t begin, std::int64_t end) {
-    double* part = parts.data() + begin / chunk * n * n;
-    for (std::int64_t a = 0; a < n; ++a)
-      for (std::int64_t b = 0; b <= a; ++b)
-        part[a * n + b] = dot(x + a * columns + begin, x + b * columns + begin, end - begin);
+    multiply_rows(x, n, columns, begin, end, parts.data() + begin / chunk * n * n);
   });
   for (std::int64_t c = 0; c < chunks; ++c)
     for (std::int64_t i = 0; i < n * n; ++i) sum[i] += parts[c * n * n + i];
