@@ -487,11 +487,13 @@ TEST_CASE("product_square: every row gives the squares of the product's elements
             2.0 * n * unit_roundoff(dtype) + (rows + columns) * unit_roundoff(DType::f64);
         const double square = run(row, size, left.to(dtype), right.to(dtype));
         CHECK(std::abs(square - truth) <= 4 * tolerance * truth);
-        const test::Threads one(1);
-        CHECK(run(row, size, left.to(dtype), right.to(dtype)) == square);
+        if (test::independent_of_threads(row)) {
+          const test::Threads one(1);
+          CHECK(run(row, size, left.to(dtype), right.to(dtype)) == square);
+        }
       }
   }
-  CHECK(tried == 6 * 4);
+  CHECK(tried >= 6 * 6);
 }
 
 TEST_CASE("product_square: not finite where the product is not, and never below zero") {
