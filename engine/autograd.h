@@ -68,8 +68,9 @@ class NoGradScope {
 };
 
 /// While it lives, backward() on this thread leaves the gradient of a linear layer's weights as a
-/// product that is not multiplied (`Tensor::product_of`), where the factors are smaller than it:
-/// for an optimiser that takes the factors.
+/// product that is not multiplied (`Tensor::product_of`), for an optimiser that takes the factors:
+/// in f32 and f64, where they have at most half as many elements, and no row was chosen for the
+/// layer. Until the gradient is used, nobody may write to the layer's input.
 class FactorsScope {
  public:
   FactorsScope();

@@ -1,7 +1,5 @@
 #include "engine/tensor.h"
 
-#include <utility>
-
 #include "engine/autograd.h"
 #include "engine/device.h"
 
@@ -47,6 +45,13 @@ Tensor Tensor::full(const Shape& shape, double value, DType dtype, Device device
 }
 
 Tensor Tensor::product_of(Tensor left, Tensor right, std::function<void(const Tensor&)> multiply) {
+  require(
+      left.shape().rank() == 2 && right.shape().rank() == 2 && left.dim(0) == right.dim(0) &&
+          left.dtype() == right.dtype() && left.device() == right.device(),
+      "[tensor] leftᵀ · right of {} {} and {} {}, which must be matrices of as many rows, of one "
+      "type and on one device",
+      to_string(left.dtype()), to_string(left.shape()), to_string(right.dtype()),
+      to_string(right.shape()));
   auto impl = std::make_shared<Impl>();
   impl->shape = {left.dim(1), right.dim(1)};
   impl->dtype = left.dtype();
@@ -56,9 +61,11 @@ Tensor Tensor::product_of(Tensor left, Tensor right, std::function<void(const Te
 }
 
 const std::shared_ptr<Storage>& Tensor::storage() const {
-  if (const std::shared_ptr<Factors> factors = std::exchange(impl_->factors, nullptr)) {
-    impl_->storage = Storage::allocate(numel() * size_of(dtype()), factors->left.device());
-    factors->multiply(*this);
+  if (impl_->factors) {
+    const Tensor product = empty(shape(), dtype(), device());
+    impl_->factors->multiply(product);
+    impl_->storage = product.impl_->storage;
+    impl_->factors = nullptr;
   }
   return impl_->storage;
 }

@@ -37,7 +37,7 @@ class Tensor {
   }
 
   /// The product leftᵀ · right (O, I) of left (N, O) and right (N, I), which is multiplied when
-  /// somebody looks at its elements, by `multiply(product)`.
+  /// somebody first looks at its elements, by `multiply(result)`; one thread may do that at a time.
   static Tensor product_of(Tensor left, Tensor right, std::function<void(const Tensor&)> multiply);
   struct Factors;
   /// Of a product whose elements nobody has looked at; null for all other tensors.

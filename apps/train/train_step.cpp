@@ -115,14 +115,13 @@ TrainStep::Queued TrainStep::queue(const std::vector<Tensor>& staged) {
       raw_inputs(batch, static_cast<std::uint64_t>(model_.config().seed), model_.device()));
   if (batch.voice_masks) inputs.voice = inputs.voice * batch.voice_masks;
   passed_("inputs");
+  // From the forward pass on, in which rows may be chosen by what their backward takes.
+  std::optional<FactorsScope> factors;
+  if (adam_.takes_factors()) factors.emplace();
   const Tensor logits = model_.forward(inputs);
   const Tensor loss = loss_of(logits, batch.labels);
   passed_("forward");
-  {
-    std::optional<FactorsScope> factors;
-    if (adam_.takes_factors()) factors.emplace();
-    loss.backward();
-  }
+  loss.backward();
   passed_("backward");
   std::vector<Tensor> gradients;
   std::array<std::vector<Tensor>, network_parts.size()> of_part;

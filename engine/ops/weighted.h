@@ -57,8 +57,11 @@ struct WeightedFunction {
         OpExec exec(*row, x.device());
         row->backward_weights(exec, params, x, grad_y, grad_weight);
       };
-      if (FactorsScope::open() && Op::weight_gradient_is_product &&
-          x.numel() + grad_y.numel() < weight.numel() && x.dtype() != DType::bf16) {
+      // A row that was chosen by name or kind also multiplies.
+      const Impl& impl = current_impl();
+      const bool chosen = impl.preferred || impl.forced.contains(Op::name);
+      if (FactorsScope::open() && Op::weight_gradient_is_product && !chosen &&
+          2 * (x.numel() + grad_y.numel()) <= weight.numel() && x.dtype() != DType::bf16) {
         gradients[1] = Tensor::product_of(grad_y, x, multiply);
       } else {
         gradients[1] = Tensor::empty(weight.shape(), x.dtype(), x.device());

@@ -50,7 +50,7 @@ struct AdamSlot {
   /// bf16, or absent: the new weights once more, rounded.
   View copy = {};
   /// left (N, O), right (N, I): the gradient of a weight (O, I) is leftᵀ · right, for rows that
-  /// take it so.
+  /// take it so. There is no copy then.
   ConstView left = {}, right = {};
 };
 

@@ -33,8 +33,8 @@ class SerialScope {
   bool outer_;
 };
 
-/// Chunks that threads take one by one. Each begins with a run of neighbours of its own, for what
-/// comes next in memory comes from there faster, and then helps the others with theirs.
+/// Chunks that threads take one by one. Every thread begins with a run of neighbours of its own,
+/// for what comes next in memory comes from there faster, and then helps the others with theirs.
 class ChunkQueue {
  public:
   ChunkQueue(std::int64_t chunks, int threads)

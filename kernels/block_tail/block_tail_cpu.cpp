@@ -180,7 +180,9 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
     for (std::int64_t i = begin; i < begin + pixels * channels; i += channels)
       for (std::int64_t c = 0; c < channels; ++c) grad_x[i + c] = a[c] * x[i + c] + b[c];
   };
-  const bool past_cache = goes_past_cache(grad_x, p.n * p.h * p.w * channels, channels);
+  // Not where a line is read that is being written: half a cache line past the cache is slow then.
+  const bool past_cache =
+      (pool > 1 || p.dropout == 0) && goes_past_cache(grad_x, p.n * p.h * p.w * channels, channels);
   parallel_chunks(lines, [&](std::int64_t index) {
     const Line line(p, index);
     if (!line.whole) return by_statistics(line.in(p, 0), (p.h - line.i * pool) * p.w);

@@ -175,7 +175,7 @@ void backward_weights(Exec& exec, const Conv2dParams& c, Step step, const T* x, 
   // The next row of the gradient is asked for in as many parts as this one is read.
   constexpr std::int64_t line = 64 / sizeof(T);
   const std::int64_t part =
-      divide_up(width * c.out_channels, line * (columns / tile_cols<T>)*c.kernel_h);
+      divide_up(width * c.out_channels, line * c.kernel_h * (columns / tile_cols<T>));
   // Each share of the bands adds up a result of its own, (depth, columns), a row of pixels at a
   // time.
   const std::int64_t bands = band_count(c), share = std::max<std::int64_t>(1, divide_up(bands, 32));
@@ -217,7 +217,7 @@ void backward_weights(Exec& exec, const Conv2dParams& c, Step step, const T* x, 
                 tile.store_to([&](int row) { return found + row * tile_cols<T>; });
                 for (std::int64_t row = 0; row < count; ++row) {
                   T* sum = sums + (r * length + k + row) * columns + j;
-                  for (int i = 0; i < tile_cols<T>; ++i) sum[i] += found[row * tile_cols<T> + i];
+                  for (int o = 0; o < tile_cols<T>; ++o) sum[o] += found[row * tile_cols<T> + o];
                 }
                 k += tile_height;
               });
@@ -238,8 +238,9 @@ void backward_weights(Exec& exec, const Conv2dParams& c, Step step, const T* x, 
 extern const Conv2dRow conv2d_cpu_few_channels = {
     {"cpu.few_channels", RowKind::handwritten, DeviceType::cpu},
     [](const Conv2dParams& c, DType dtype) {
-      return c.in_channels > 4 ? Support::no("takes pictures of one to four channels")
-                               : any_floating(dtype);
+      if (c.in_channels < 1 || c.in_channels > 4 || c.out_channels < 1)
+        return Support::no("takes pictures of one to four channels, and makes one or more");
+      return any_floating(dtype);
     },
     [](Exec& exec, const Conv2dParams& c, ConstView x, ConstView weight, ConstView bias, View y) {
       dispatch_floating(x.dtype, [&](auto zero) {

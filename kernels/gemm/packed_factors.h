@@ -26,8 +26,8 @@ class PackedFactors {
     });
   }
 
-  /// The tile whose first element is (row, column), multiples of tile_rows and tile_cols; zero past
-  /// the product's borders.
+  /// The tile whose first element is (row, column), multiples of tile_rows and tile_cols; without
+  /// meaning past the product's borders.
   DUET_INLINE Tile<T> tile(std::int64_t row, std::int64_t column) const {
     Tile<T> tile;
     tile.clear();

@@ -22,8 +22,8 @@ struct ProductSquareRow : RowInfo {
   using Params = ProductSquareParams;
   Support (*supports)(const Params&, DType);
   /// left (N, O), right (N, I) → y: one f64 element, by sums in f64. NaN or infinity where an
-  /// element of either is, and where a sum of products might leave the range of the element type on
-  /// the way to an element of the product.
+  /// element of either is, where a sum of products might leave the range of the element type on the
+  /// way to an element of the product, and where the square of a factor's norm leaves that of f64.
   void (*forward)(Exec&, const Params&, ConstView left, ConstView right, View y);
 };
 

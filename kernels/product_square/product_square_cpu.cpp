@@ -1,7 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <vector>
 
 #include "kernels/base/parallel.h"
 #include "kernels/base/vec.h"
@@ -53,25 +53,28 @@ void multiply_rows(const T* x, std::int64_t n, std::int64_t columns, std::int64_
     }
 }
 
-/// The products of the rows of x (n, columns) with each other: [a][b] for b ≤ a. The chunks' parts
-/// are added in order.
+/// The products of the rows of x (n, columns) with each other: [a][b] for b ≤ a. Columns are shared
+/// out, and the shares' parts added in order.
 template <class T>
-std::vector<double> gram(const T* x, std::int64_t n, std::int64_t columns) {
-  constexpr std::int64_t chunk = 512;  // 32 rows of float are 64 KiB
-  const std::int64_t chunks = (columns + chunk - 1) / chunk;
-  std::vector<double> parts(n * n * chunks), sum(n * n);
-  parallel_for(columns, chunk, [&](std::int64_t begin, std::int64_t end) {
-    multiply_rows(x, n, columns, begin, end, parts.data() + begin / chunk * n * n);
+const double* gram(Exec& exec, const T* x, std::int64_t n, std::int64_t columns) {
+  constexpr std::int64_t least = 512, most_shares = 16;
+  const std::int64_t share = std::max(least, (columns + most_shares - 1) / most_shares);
+  const std::int64_t shares = (columns + share - 1) / share;
+  double* parts = exec.workspace.allocate_array<double>(n * n * std::max<std::int64_t>(1, shares));
+  if (shares == 0) std::fill_n(parts, n * n, 0.0);
+  parallel_for(columns, share, [&](std::int64_t begin, std::int64_t end) {
+    multiply_rows(x, n, columns, begin, end, parts + begin / share * n * n);
   });
-  for (std::int64_t c = 0; c < chunks; ++c)
-    for (std::int64_t i = 0; i < n * n; ++i) sum[i] += parts[c * n * n + i];
-  return sum;
+  for (std::int64_t s = 1; s < shares; ++s)
+    for (std::int64_t a = 0; a < n; ++a)
+      for (std::int64_t b = 0; b <= a; ++b) parts[a * n + b] += parts[(s * n + a) * n + b];
+  return parts;
 }
 
 template <class T>
-double product_square(const ProductSquareParams& p, const T* left, const T* right) {
-  const std::vector<double> of_left = gram(left, p.n, p.rows),
-                            of_right = gram(right, p.n, p.columns);
+double product_square(Exec& exec, const ProductSquareParams& p, const T* left, const T* right) {
+  const double *of_left = gram(exec, left, p.n, p.rows),
+               *of_right = gram(exec, right, p.n, p.columns);
   double total = 0, left_square = 0, right_square = 0;
   for (std::int64_t a = 0; a < p.n; ++a) {
     for (std::int64_t b = 0; b < a; ++b) total += 2 * of_left[a * p.n + b] * of_right[a * p.n + b];
@@ -92,10 +95,10 @@ double product_square(const ProductSquareParams& p, const T* left, const T* righ
 extern const ProductSquareRow product_square_cpu = {
     {"cpu", RowKind::handwritten, DeviceType::cpu},
     [](const ProductSquareParams&, DType dtype) { return any_floating(dtype); },
-    [](Exec&, const ProductSquareParams& p, ConstView left, ConstView right, View y) {
+    [](Exec& exec, const ProductSquareParams& p, ConstView left, ConstView right, View y) {
       dispatch_floating(left.dtype, [&](auto zero) {
         using T = decltype(zero);
-        *y.as<double>() = product_square(p, left.as<T>(), right.as<T>());
+        *y.as<double>() = product_square(exec, p, left.as<T>(), right.as<T>());
       });
     },
 };

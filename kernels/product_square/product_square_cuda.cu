@@ -74,7 +74,9 @@ void run(Exec& exec, const ProductSquareParams& p, ConstView left, ConstView rig
 
 extern const ProductSquareRow product_square_cuda = {
     {SIMT_ROW("block_per_pair"), RowKind::handwritten, simt::device_type},
-    [](const ProductSquareParams&, DType dtype) { return any_floating(dtype); },
+    [](const ProductSquareParams& p, DType dtype) {
+      return p.n > 65535 ? Support::no("takes 65535 rows at most") : any_floating(dtype);
+    },
     [](Exec& exec, const ProductSquareParams& p, ConstView left, ConstView right, View y) {
       dispatch_floating(left.dtype,
                         [&](auto zero) { run<decltype(zero)>(exec, p, left, right, y); });

@@ -338,6 +338,7 @@ TEST_CASE("adam: a gradient in factors is never multiplied, but where a factor i
   for (const bool shared : {false, true}) {
     const auto [w, square] = updated(true, shared);
     const auto [expected, expected_square] = updated(false, shared);
+    // Sums of 2 · 70 products in f64, in another order; an increment of at most 3e-4 each.
     CHECK(square == doctest::Approx(expected_square).epsilon(1e-13));
     for (std::int64_t i = 0; i < w.numel(); ++i)
       CHECK(std::abs(w.span<double>()[i] - expected.span<double>()[i]) <= 1e-13);
@@ -486,6 +487,7 @@ TEST_CASE("product_square: every row gives the squares of the product's elements
         const double tolerance =
             2.0 * n * unit_roundoff(dtype) + (rows + columns) * unit_roundoff(DType::f64);
         const double square = run(row, size, left.to(dtype), right.to(dtype));
+        // Four times that: of random operands the largest terms are of the size of the whole sum.
         CHECK(std::abs(square - truth) <= 4 * tolerance * truth);
         if (test::independent_of_threads(row)) {
           const test::Threads one(1);
@@ -512,6 +514,7 @@ TEST_CASE("product_square: not finite where the product is not, and never below 
     CHECK(square(row, {1, 2, 3, 4}, {1, 0, 2, 0, 1, -1}) == 1 + 9 + 1 + 4 + 16 + 0);
     // The rows cancel.
     const double none = square(row, {0.1f, 0.7f, 0.1f, 0.7f}, {0.3f, 1, 0.9f, -0.3f, -1, -0.9f});
+    // What is left of terms below 1, in f64, or of elements below 1, in f32, squared.
     CHECK(none >= 0);
     CHECK(none <= 1e-14);
     for (const float bad : {infinity, -infinity, nan}) {

@@ -6,6 +6,8 @@
 #include <limits>
 #include <optional>
 
+#include "engine/adam.h"
+#include "engine/device.h"
 #include "engine/ops/binary.h"
 #include "engine/ops/concat.h"
 #include "engine/ops/conv2d.h"
@@ -13,6 +15,8 @@
 #include "engine/ops/reduce.h"
 #include "engine/ops/reshape.h"
 #include "engine/ops/unary.h"
+#include "kernels/base/rows.h"
+#include "tests/rows_under_test.h"
 #include "tests/temporary_folder.h"
 
 using namespace duet;
@@ -256,6 +260,33 @@ TEST_CASE("autograd: gradients of linear weights stay in factors while a scope a
   const Tensor twice = gradient_of(2, true);
   CHECK_FALSE(twice.factors());
   CHECK((values_of(twice) == values_of(gradient_of(2, false))));
+
+  // A row that was chosen multiplies, and so does whoever looks at it on a device.
+  {
+    const ImplScope chosen("linear=ref");
+    CHECK_FALSE(gradient_of(1, true).factors());
+  }
+  for (const Device device : test::accelerators()) {
+    CAPTURE(describe(device));
+    Tensor w = filled({30, 40}, 0.1).to(device);
+    w.set_requires_grad();
+    const Tensor there = cotangent.to(device);
+    const Tensor loss = sum(linear(x.to(device), w, {}, {}) * there);
+    const FactorsScope factors;
+    loss.backward();
+    const Tensor gradient = w.grad();
+    REQUIRE(gradient.factors());
+    CHECK(gradient.device() == device);
+    const double square = sum_of_squares({gradient}).item();
+    CHECK(gradient.factors());
+    const std::vector<float> here = values_of(gradient.to(Device{}));
+    CHECK_FALSE(gradient.factors());
+    CHECK(square == doctest::Approx(sum_of_squares({gradient}).item()).epsilon(1e-6));
+    const std::vector<float> expected = values_of(gradient_of(1, false));
+    // Three products of numbers below 1.
+    for (std::size_t i = 0; i < expected.size(); ++i)
+      CHECK(std::abs(here[i] - expected[i]) <= 3 * 0x1p-24);
+  }
 
   // Factors larger than the product, and a convolution: multiplied.
   const FactorsScope factors;

@@ -147,6 +147,42 @@ TEST_CASE("large results of block tails equal smaller ones") {
   });
 }
 
+TEST_CASE("large gradients of block tails with dropout are the same past the caches and in them") {
+  for_each_cpu_row(block_tail_rows(), [](const BlockTailRow& row, auto zero) {
+    using T = decltype(zero);
+    constexpr DType dtype = dtype_of<T>;
+    for (const std::int64_t pool : {1, 2})
+      for (const std::int64_t w : {128, 129}) {
+        const std::int64_t h = 512 / sizeof(T), channels = 128;
+        BlockTailParams p{
+            .n = 2, .h = h, .w = w, .channels = channels, .pool = pool, .training = false};
+        p.dropout = 0.3f;
+        p.mask = {{3, 4}};
+        const std::int64_t in = 2 * h * w * channels, out = 2 * p.out_h() * p.out_w() * channels;
+        const Numbers<T> x(in, 1), grad_y(out, 2), weight(channels, 3), bias(channels, 4),
+            mean(channels, 5);
+        Numbers<T> var(channels);
+        std::fill_n(var.data, channels, T(0.5));
+        const auto vector = [&](const Numbers<T>& v) { return View{v.data, {channels}, dtype}; };
+        // Past the caches only vectors go that are aligned.
+        const auto run = [&](std::int64_t shift) {
+          Numbers<T> grad_x(in + shift), grad_weight(channels), grad_bias(channels);
+          CHECK(goes_past_cache(grad_x.data + shift, in, channels) == (shift == 0));
+          TestWorkspace workspace;
+          Exec exec{{}, workspace};
+          row.backward(exec, p, View{x.data, p.x_shape(), dtype},
+                       View{grad_y.data, p.y_shape(), dtype}, vector(weight), vector(bias),
+                       vector(mean), vector(var), View{grad_x.data + shift, p.x_shape(), dtype},
+                       vector(grad_weight), vector(grad_bias));
+          return std::vector<T>(grad_x.data + shift, grad_x.data + shift + in);
+        };
+        CAPTURE(pool);
+        CAPTURE(w);
+        CHECK((run(0) == run(1)));
+      }
+  });
+}
+
 TEST_CASE("large gradients of linear weights equal smaller ones") {
   for_each_cpu_row(linear_rows(), [](const LinearRow& row, auto zero) {
     using T = decltype(zero);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/adam.h"
+#include "engine/autograd.h"
 #include "engine/ops/softmax_cross_entropy.h"
 #include "layers/two_stream.h"
 
@@ -22,6 +23,17 @@ TEST_CASE("memory: a freed block is handed out again") {
   CHECK(after.system_allocations == before.system_allocations);
   CHECK(after.reserved == before.reserved);
   CHECK(after.in_use >= before.in_use + bytes);
+}
+
+TEST_CASE("memory: a large idle block serves a smaller request, a small one its own size alone") {
+  const auto serves = [](std::size_t idle, std::size_t request) {
+    const void* const block = Storage::allocate(idle, {})->data();
+    return Storage::allocate(request, {})->data() == block;
+  };
+  CHECK(serves(90'000'000, 70'000'000));
+  CHECK_FALSE(serves(90'000'000, 50'000'000));
+  CHECK(serves(900'001, 900'000));
+  CHECK_FALSE(serves(900'000, 700'000));
 }
 
 TEST_CASE("memory: statistics follow what is alive") {
@@ -99,6 +111,7 @@ TEST_CASE("memory: after the first training step none asks the system") {
   Adam adam(parameters, {});
   const Tensor face = Tensor::full({6, 16, 16, 3}, 0.5), voice = Tensor::full({6, 16, 16, 1}, 0.5);
   const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 2, 0, 1, 2}, {6});
+  const FactorsScope factors;
   const auto step = [&] {
     softmax_cross_entropy(network.forward(face, voice), labels).backward();
     adam.step();

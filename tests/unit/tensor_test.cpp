@@ -139,4 +139,20 @@ TEST_CASE("tensor: a product is multiplied once, by whoever looks at its element
   given.share(Tensor::full({3, 4}, 7));
   CHECK(given.data<float>()[5] == 7);
   CHECK(multiplied == 0);
+
+  // A product that could not be made can be asked for again.
+  bool fails = true;
+  const Tensor late = Tensor::product_of(Tensor::full({2, 3}, 1), Tensor::full({2, 4}, 1),
+                                         [&fails](const Tensor& p) {
+                                           if (fails) throw Error("not now");
+                                           p.fill(2);
+                                         });
+  CHECK_THROWS_AS(late.view(), Error);
+  CHECK(late.device() == Device{});
+  fails = false;
+  CHECK(late.data<float>()[11] == 2);
+  for (const Tensor& wrong : {Tensor::full({3, 4}, 1), Tensor::full({2, 4}, 1, DType::f64),
+                              Tensor::full({2, 4, 1}, 1), Tensor::full({2}, 1)})
+    CHECK_THROWS_WITH_AS(Tensor::product_of(Tensor::full({2, 3}, 1), wrong, {}),
+                         doctest::Contains("[tensor] leftᵀ · right of f32 (2, 3) and"), Error);
 }
