@@ -60,6 +60,28 @@ bool straddles(std::int64_t size) {
   return bytes >= past_cache_bytes && bytes / 2 < past_cache_bytes;
 }
 
+/// Two images whose block tail's gradient is past the limit, without the statistics' own.
+template <class T>
+struct Tail {
+  Tail(std::int64_t pool, std::int64_t w)
+      : p{.n = 2, .h = 512 / sizeof(T), .w = w, .channels = 128, .pool = pool, .training = false},
+        in(p.x_shape().numel()),
+        out(p.y_shape().numel()),
+        x(in, 1),
+        grad_y(out, 2),
+        weight(p.channels, 3),
+        bias(p.channels, 4),
+        mean(p.channels, 5),
+        var(p.channels) {
+    std::fill_n(var.data, p.channels, T(0.5));
+  }
+  View vector(const Numbers<T>& v) const { return {v.data, {p.channels}, dtype_of<T>}; }
+
+  BlockTailParams p;
+  std::int64_t in, out;  // elements of x and y
+  Numbers<T> x, grad_y, weight, bias, mean, var;
+};
+
 }  // namespace
 
 TEST_CASE("large results of convolutions equal smaller ones") {
@@ -108,38 +130,33 @@ TEST_CASE("large results of block tails equal smaller ones") {
     constexpr DType dtype = dtype_of<T>;
     for (const std::int64_t pool : {1, 2})
       for (const std::int64_t w : {128, 129}) {
-        const std::int64_t h = 512 / sizeof(T), channels = 128;
-        BlockTailParams p{
-            .n = 2, .h = h, .w = w, .channels = channels, .pool = pool, .training = false};
-        const std::int64_t in = 2 * h * w * channels, out = 2 * p.out_h() * p.out_w() * channels;
-        const Numbers<T> x(in, 1), grad_y(out, 2), weight(channels, 3), bias(channels, 4),
-            mean(channels, 5);
-        Numbers<T> var(channels);
-        std::fill_n(var.data, channels, T(0.5));
-        const auto vector = [&](const Numbers<T>& v) { return View{v.data, {channels}, dtype}; };
+        const Tail<T> tail(pool, w);
         const auto run = [&](std::int64_t pieces) {
-          Numbers<T> y(out), grad_x(in), grad_weight(channels), grad_bias(channels);
+          BlockTailParams p = tail.p;
           p.n = 2 / pieces;
+          Numbers<T> y(tail.out), grad_x(tail.in), grad_weight(p.channels), grad_bias(p.channels);
           for (std::int64_t i = 0; i < pieces; ++i) {
             TestWorkspace workspace;
             Exec exec{{}, workspace};
             const auto in_at = [&](T* data) {
-              return View{data + i * in / pieces, p.x_shape(), dtype};
+              return View{data + i * tail.in / pieces, p.x_shape(), dtype};
             };
             const auto out_at = [&](T* data) {
-              return View{data + i * out / pieces, p.y_shape(), dtype};
+              return View{data + i * tail.out / pieces, p.y_shape(), dtype};
             };
-            row.forward(exec, p, in_at(x.data), vector(weight), vector(bias), vector(mean),
-                        vector(var), {}, {}, out_at(y.data));
-            row.backward(exec, p, in_at(x.data), out_at(grad_y.data), vector(weight), vector(bias),
-                         vector(mean), vector(var), in_at(grad_x.data), vector(grad_weight),
-                         vector(grad_bias));
+            row.forward(exec, p, in_at(tail.x.data), tail.vector(tail.weight),
+                        tail.vector(tail.bias), tail.vector(tail.mean), tail.vector(tail.var), {},
+                        {}, out_at(y.data));
+            row.backward(exec, p, in_at(tail.x.data), out_at(tail.grad_y.data),
+                         tail.vector(tail.weight), tail.vector(tail.bias), tail.vector(tail.mean),
+                         tail.vector(tail.var), in_at(grad_x.data), tail.vector(grad_weight),
+                         tail.vector(grad_bias));
           }
           return std::pair(std::move(y), std::move(grad_x));
         };
         CAPTURE(pool);
         CAPTURE(w);
-        CHECK(straddles<T>(in));
+        CHECK(straddles<T>(tail.in));
         const auto whole = run(1), pieces = run(2);
         CHECK((whole.first == pieces.first));
         CHECK((whole.second == pieces.second));
@@ -153,28 +170,22 @@ TEST_CASE("large gradients of block tails with dropout are the same past the cac
     constexpr DType dtype = dtype_of<T>;
     for (const std::int64_t pool : {1, 2})
       for (const std::int64_t w : {128, 129}) {
-        const std::int64_t h = 512 / sizeof(T), channels = 128;
-        BlockTailParams p{
-            .n = 2, .h = h, .w = w, .channels = channels, .pool = pool, .training = false};
+        Tail<T> tail(pool, w);
+        BlockTailParams& p = tail.p;
         p.dropout = 0.3f;
         p.mask = {{3, 4}};
-        const std::int64_t in = 2 * h * w * channels, out = 2 * p.out_h() * p.out_w() * channels;
-        const Numbers<T> x(in, 1), grad_y(out, 2), weight(channels, 3), bias(channels, 4),
-            mean(channels, 5);
-        Numbers<T> var(channels);
-        std::fill_n(var.data, channels, T(0.5));
-        const auto vector = [&](const Numbers<T>& v) { return View{v.data, {channels}, dtype}; };
         // Past the caches only vectors go that are aligned.
         const auto run = [&](std::int64_t shift) {
-          Numbers<T> grad_x(in + shift), grad_weight(channels), grad_bias(channels);
-          CHECK(goes_past_cache(grad_x.data + shift, in, channels) == (shift == 0));
+          Numbers<T> grad_x(tail.in + shift), grad_weight(p.channels), grad_bias(p.channels);
+          CHECK(goes_past_cache(grad_x.data + shift, tail.in, p.channels) == (shift == 0));
           TestWorkspace workspace;
           Exec exec{{}, workspace};
-          row.backward(exec, p, View{x.data, p.x_shape(), dtype},
-                       View{grad_y.data, p.y_shape(), dtype}, vector(weight), vector(bias),
-                       vector(mean), vector(var), View{grad_x.data + shift, p.x_shape(), dtype},
-                       vector(grad_weight), vector(grad_bias));
-          return std::vector<T>(grad_x.data + shift, grad_x.data + shift + in);
+          row.backward(exec, p, View{tail.x.data, p.x_shape(), dtype},
+                       View{tail.grad_y.data, p.y_shape(), dtype}, tail.vector(tail.weight),
+                       tail.vector(tail.bias), tail.vector(tail.mean), tail.vector(tail.var),
+                       View{grad_x.data + shift, p.x_shape(), dtype}, tail.vector(grad_weight),
+                       tail.vector(grad_bias));
+          return std::vector<T>(grad_x.data + shift, grad_x.data + shift + tail.in);
         };
         CAPTURE(pool);
         CAPTURE(w);
