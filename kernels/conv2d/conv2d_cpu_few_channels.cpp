@@ -78,37 +78,28 @@ DUET_INLINE const T* unknown(const T* p) {
   return p;
 }
 
-/// A tile's rows are pixels, and the sum runs over what a row of the kernel reads. `Step` is a
-/// number, or a type that holds one.
-template <class T, class Step>
-struct Pixels {
+/// A tile's operand in a picture: from row to row, and from one k to the next, it is so many
+/// elements further on. Steps are numbers, or types that hold one.
+template <class T, class RowStep, class KStep>
+struct InPicture {
   const T* data;
-  Step step;
+  RowStep row_step;
+  KStep k_step;
   const T* at = nullptr;
   DUET_INLINE T operator()(int row, std::int64_t k) {
-    if (row == 0) at = unknown(data + k);
-    return at[row * step];
+    if (row == 0) at = unknown(data + k * k_step);
+    return at[row * row_step];
   }
 };
-
-/// A tile's rows are what a row of the kernel reads, and the sum runs over the pixels.
-template <class T, class Step>
-struct Taps {
-  const T* data;
-  Step step;
-  const T* at = nullptr;
-  DUET_INLINE T operator()(int row, std::int64_t k) {
-    if (row == 0) at = unknown(data + k * step);
-    return at[row];
-  }
-};
+/// What a row of the kernel reads lies side by side.
+using One = std::integral_constant<int, 1>;
 
 /// Calls `f` with the step between pixels, as a type where pictures have the usual number of
 /// channels.
 template <class F>
 void with_step(std::int64_t step, F&& f) {
   if (step == 1)
-    f(std::integral_constant<int, 1>());
+    f(One());
   else if (step == 3)
     f(std::integral_constant<int, 3>());
   else
@@ -142,8 +133,9 @@ void forward(Exec& exec, const Conv2dParams& c, Step step, const T* x, const T* 
             Tile<T, tile_height> tile;
             tile.fill(padded + j);
             for (std::int64_t r = 0; r < c.kernel_h; ++r)
-              tile.multiply_add(Pixels<T, Step>{rows.at(lease.get(), p, r) + q * step, step},
-                                panels + j * depth + r * length * tile_cols<T>, length);
+              tile.multiply_add(
+                  InPicture<T, Step, One>{rows.at(lease.get(), p, r) + q * step, step, {}},
+                  panels + j * depth + r * length * tile_cols<T>, length);
             if (c.relu) tile.apply(rectified<Vec<T>>);
             const std::int64_t count = std::min<std::int64_t>(tile_height, width - q);
             const std::int64_t cols = std::min<std::int64_t>(tile_cols<T>, c.out_channels - j);
@@ -210,7 +202,7 @@ void backward_weights(Exec& exec, const Conv2dParams& c, Step step, const T* x, 
                 Tile<T, tile_height> tile;
                 tile.clear();
                 tile.multiply_add(
-                    Taps<T, Step>{rows.at(copy, p, r) + k, step}, grad + j, width,
+                    InPicture<T, One, Step>{rows.at(copy, p, r) + k, {}, step}, grad + j, width,
                     [=](std::int64_t q) { return ahead + std::min(q, part - 1) * line; }, columns);
                 const std::int64_t count = std::min<std::int64_t>(tile_height, length - k);
                 T found[tile_height * tile_cols<T>];
