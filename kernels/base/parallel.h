@@ -33,6 +33,15 @@ class SerialScope {
   bool outer_;
 };
 
+/// Which thread of the parallel loop at hand is running, from 0 on.
+inline int loop_thread() {
+#if defined(_OPENMP)
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
 /// Chunks that threads take one by one. Every thread begins with a run of neighbours of its own,
 /// for what comes next in memory comes from there faster, and then helps the others with theirs.
 class ChunkQueue {
@@ -87,11 +96,7 @@ void parallel_chunks(std::int64_t chunks, F&& f) {
 #pragma omp parallel num_threads(threads) if (threads > 1)
 #endif
   {
-#if defined(_OPENMP)
-    ChunkQueue::Worker worker(queue, omp_get_thread_num());
-#else
-    ChunkQueue::Worker worker(queue, 0);
-#endif
+    ChunkQueue::Worker worker(queue, loop_thread());
     for (std::int64_t chunk; (chunk = worker.next()) >= 0;) {
       try {
         f(chunk);

@@ -11,7 +11,8 @@ namespace duet {
 
 /// As many blocks of scratch memory as there can be chunks of a parallel loop under way, taken from
 /// the workspace before the loop (a workspace serves one thread). A chunk takes a block for as long
-/// as it runs; what it finds there is whatever the chunk before it left.
+/// as it runs; what it finds there is whatever the chunk before it left. A thread gets the same
+/// block again where it can: what another core has written is slow to overwrite.
 template <class T>
 class ChunkScratch {
  public:
@@ -36,9 +37,11 @@ class ChunkScratch {
 
   Lease take() {
     for (;;)
-      for (int i = 0; i < blocks_; ++i)
-        if (!busy_[i].exchange(true, std::memory_order_acquire))
-          return Lease(data_ + i * pitch_, busy_[i]);
+      for (int i = 0; i < blocks_; ++i) {
+        const int block = (loop_thread() + i) % blocks_;
+        if (!busy_[block].exchange(true, std::memory_order_acquire))
+          return Lease(data_ + block * pitch_, busy_[block]);
+      }
   }
 
  private:

@@ -199,12 +199,18 @@ void multiply_row(const GroupProducts<T>& p, T* u) {
         sum.clear();
         const T* a = p.v + (i * points + j) * p.v_planes.plane + t * group<T>;
         const T* w = u + j * u_plane;
+        constexpr std::int64_t ahead = 2;
+        // The inputs after the next group's come from the last cache or from memory: these tiles',
+        // then the next tiles', or the next product's first.
+        const T* after =
+            t + rows < p.tiles ? a + rows * group<T> : a + p.v_planes.plane - t * group<T>;
         for (std::int64_t b = 0; b < p.in_groups; ++b, w += group<T> * group<T>) {
-          // The tiles' next group of inputs comes from the last cache.
-          const T* next = a + p.v_planes.group_pitch;
+          const std::int64_t rest = b + ahead - p.in_groups;
+          const T* next =
+              rest < 0 ? a + ahead * p.v_planes.group_pitch : after + rest * p.v_planes.group_pitch;
           sum.multiply_add(TilesByChannel<T>{a}, w, group<T>,
                            [=](std::int64_t k) { return next + k * (64 / sizeof(T)); });
-          a = next;
+          a += p.v_planes.group_pitch;
         }
         T* to = p.m + (i * points + j) * p.m_planes.plane + t * group<T>;
         sum.store_to([&](int r) { return to + r * group<T>; });
