@@ -208,8 +208,11 @@ void multiply_row(const GroupProducts<T>& p, T* u) {
           const std::int64_t rest = b + ahead - p.in_groups;
           const T* next =
               rest < 0 ? a + ahead * p.v_planes.group_pitch : after + rest * p.v_planes.group_pitch;
-          sum.multiply_add(TilesByChannel<T>{a}, w, group<T>,
-                           [=](std::int64_t k) { return next + k * (64 / sizeof(T)); });
+          sum.multiply_add(
+              TilesByChannel<T>{a}, w,
+              group<T>, [=](std::int64_t k) __attribute__((always_inline)) {
+                __builtin_prefetch(next + k * (64 / sizeof(T)), 0, 2);
+              });
           a += p.v_planes.group_pitch;
         }
         T* to = p.m + (i * points + j) * p.m_planes.plane + t * group<T>;

@@ -28,11 +28,11 @@ DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* 
   const ChannelsByTile<T> rows_of_z{z + First};
   if constexpr (Pass < 2) {
     const T* next = Pass == 0 ? next_z : next_v;
-    tile.multiply_add(rows_of_z, v, tiles, [=](std::int64_t k) {
-      constexpr std::int64_t line = 64 / sizeof(T);
-      if (line < group<T>) __builtin_prefetch(next + k * group<T> + line, 0, 2);
-      return next + k * group<T>;
-    });
+    tile.multiply_add(
+        rows_of_z, v, tiles, [=](std::int64_t k) __attribute__((always_inline)) {
+          for (std::int64_t i = 0; i < group<T>; i += 64 / sizeof(T))
+            __builtin_prefetch(next + k * group<T> + i, 0, 2);
+        });
   } else {
     tile.multiply_add(rows_of_z, v, tiles);
   }

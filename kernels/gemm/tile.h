@@ -50,7 +50,9 @@ struct RowPointers {
   DUET_INLINE T operator()(int row, std::int64_t k) const { return rows[row][k]; }
 };
 
-struct Nothing {};
+struct Nothing {
+  DUET_INLINE void operator()(std::int64_t) const {}
+};
 
 template <class T, int Rows = tile_rows>
 struct Tile {
@@ -100,14 +102,14 @@ struct Tile {
   }
 
   /// sum[r][j] += Σ_k a(r, k) · b[k][j], b packed: tile_cols elements for each k, or a matrix with
-  /// rows of `pitch` elements. `ahead(k)` is the address of something that will be needed later, a
-  /// cache line for each k.
-  template <class A, class Ahead = Nothing>
-  DUET_INLINE void multiply_add(A a, const T* b, std::int64_t k_count, Ahead ahead = {},
+  /// rows of `pitch` elements. `meanwhile(k)` prepares a little of what comes next: memory that
+  /// would be waited for later.
+  template <class A, class Meanwhile = Nothing>
+  DUET_INLINE void multiply_add(A a, const T* b, std::int64_t k_count, Meanwhile meanwhile = {},
                                 std::int64_t pitch = tile_cols<T>) {
     Tile t = *this;
     for (std::int64_t k = 0; k < k_count; ++k, b += pitch) {
-      if constexpr (!std::is_same_v<Ahead, Nothing>) __builtin_prefetch(ahead(k), 0, 2);
+      meanwhile(k);
       const Vec<T> b0 = load(b), b1 = load(b + lanes<T>);
       DUET_UNROLL
       for (int r = 0; r < Rows; ++r) {

@@ -139,62 +139,127 @@ void forward_few_rows(Exec& exec, const LinearParams& p, const T* x, const T* we
   });
 }
 
+/// Copies rows of a matrix piece by piece, while something else is computed: to a place where they
+/// do not fall into the same few sets of a cache, as rows do that are a power of two wide.
+template <class T>
+struct RowCopier {
+  /// A cache line, or less where a tile is narrower.
+  static constexpr std::int64_t piece = std::min<std::int64_t>(64 / sizeof(T), tile_cols<T>);
+
+  const T* from;
+  std::int64_t from_pitch, columns;  ///< whole pieces
+  T* to;
+  std::int64_t to_pitch;
+  std::int64_t panel = tile_cols<T>;  ///< elements from tile_cols of a row to the next
+  std::int64_t rows_ahead = 0;        ///< how far ahead of what is copied lines are asked for
+  std::int64_t column = 0;
+
+  DUET_INLINE void copy_piece() {
+    if (rows_ahead > 0) __builtin_prefetch(from + rows_ahead * from_pitch + column, 0, 2);
+    std::copy_n(from + column, piece, to + column / tile_cols<T> * panel + column % tile_cols<T>);
+    column += piece;
+    if (column == columns) column = 0, from += from_pitch, to += to_pitch;
+  }
+};
+
+/// Part of a tile's rows, copied to the L1 cache.
+template <class T>
+struct CopiedRows {
+  static constexpr std::int64_t line = 64 / sizeof(T), part = 128;
+  static constexpr std::int64_t pitch = part + line, size = tile_rows * pitch;
+
+  const T* data;
+  DUET_INLINE T operator()(int r, std::int64_t k) const { return data[r * pitch + k]; }
+};
+
+/// How forward_batch goes through the weights of outputs begin … end - 1: tile by tile through a
+/// block of their columns, and part by part through a tile.
+struct WeightParts {
+  std::int64_t begin, end, in_features, part, block;
+
+  struct Position {
+    std::int64_t block, o, k;  ///< first column of the block, first output, first column
+  };
+  Position first() const { return {0, begin, 0}; }
+  Position after(Position at) const {
+    at.k += part;
+    if (at.k < std::min(at.block + block, in_features)) return at;
+    return next_tile(at);
+  }
+  Position next_tile(Position at) const {
+    at.o += tile_rows;
+    if (at.o >= end) at.o = begin, at.block += block;
+    at.k = at.block;
+    return at;
+  }
+  bool has(const Position& at) const { return at.block < in_features; }
+  std::int64_t rows(const Position& at) const {
+    return std::min<std::int64_t>(tile_rows, end - at.o);
+  }
+  std::int64_t columns(const Position& at) const { return std::min(part, in_features - at.k); }
+};
+
 /// For a batch that fills vectors: yᵀ = weight · xᵀ in tiles, with rows of outputs and columns of
-/// samples.
-///
-/// Rows of a matrix whose width is a power of two fall into the same few sets of a cache, so no
-/// more than a tile's are used at a time: copied to where they do not, while the next tile's are
-/// on their way.
+/// samples. While a part of a tile's weights is multiplied, the next is copied from the L2 cache,
+/// and the next tile's are on their way to there.
 template <class T>
 void forward_batch(Exec& exec, const LinearParams& p, const T* x, const T* weight, const T* bias,
                    T* y) {
-  constexpr std::int64_t line = 64 / sizeof(T), part = 64, k_block = part * line;
-  constexpr std::int64_t pitch = k_block + line, chunk = 8 * tile_rows;
+  using Rows = CopiedRows<T>;
+  constexpr std::int64_t line = Rows::line, part = Rows::part, chunk = 4 * tile_rows;
   const std::int64_t panel_count = divide_up(p.n, tile_cols<T>),
                      columns = panel_count * tile_cols<T>;
   const std::int64_t panel = p.in_features * tile_cols<T>;
   T* panels = exec.workspace.allocate_array<T>(panel_count * panel);
-  parallel_for(p.in_features, 4 * part, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(p.in_features, 2 * part, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t j = 0; j < panel_count; ++j)
       gemm::pack_transposed(x + begin, p.in_features, j * tile_cols<T>, p.n, end - begin,
                             panels + j * panel + begin * tile_cols<T>);
   });
-  ChunkScratch<T> scratch(exec.workspace, tile_rows * pitch + chunk * columns,
+  ChunkScratch<T> scratch(exec.workspace, 2 * Rows::size + chunk * columns,
                           divide_up(p.out_features, chunk));
   parallel_for(p.out_features, chunk, [&](std::int64_t begin, std::int64_t end) {
     const auto lease = scratch.take();
-    T *rows = lease.get(), *sums = rows + tile_rows * pitch;
-    gemm::RowPointers<T> a;
-    for (std::int64_t k = 0; k < p.in_features; k += k_block) {
-      const std::int64_t k_count = std::min(k_block, p.in_features - k);
-      for (std::int64_t o = begin; o < end; o += tile_rows) {
-        const auto row_count = std::min<std::int64_t>(tile_rows, end - o);
-        for (std::int64_t r = 0; r < row_count; ++r)
-          std::copy_n(weight + (o + r) * p.in_features + k, k_count, rows + r * pitch);
-        const bool last = o + tile_rows >= end;
-        const T* next =
-            weight + (last ? begin : o + tile_rows) * p.in_features + k + (last ? k_block : 0);
-        for (std::int64_t done = 0; done < k_count; done += part) {
-          const std::int64_t count = std::min(part, k_count - done);
-          // A row of the next tile in each part of this one's sums.
-          const T* next_row = next + std::min(done / part, row_count - 1) * p.in_features;
-          for (std::int64_t r = 0; r < tile_rows; ++r)
-            a.rows[r] = rows + std::min(r, row_count - 1) * pitch + done;
-          for (std::int64_t j = 0; j < panel_count; ++j) {
-            const auto at = [&](int r) {
-              return sums + (o - begin + r) * columns + j * tile_cols<T>;
-            };
-            Tile<T> tile;
-            if (k + done == 0)
-              tile.clear();
-            else
-              tile.load_from(at);
-            tile.multiply_add(a, panels + j * panel + (k + done) * tile_cols<T>, count,
-                              [=](std::int64_t i) { return next_row + i * line; });
-            tile.store_to(at);
-          }
-        }
+    T *current = lease.get(), *next = current + Rows::size, *sums = next + Rows::size;
+    // A part has as many columns as a row of its block has lines, which are asked for meanwhile.
+    const WeightParts parts{begin, end, p.in_features, part, part * line};
+    const auto address = [&](const WeightParts::Position& at) {
+      return weight + at.o * p.in_features + at.k;
+    };
+    const auto copy_all = [&](const WeightParts::Position& at, T* to) {
+      for (std::int64_t r = 0; r < parts.rows(at); ++r)
+        std::copy_n(address(at) + r * p.in_features, parts.columns(at), to + r * Rows::pitch);
+    };
+    if (p.in_features > 0) copy_all(parts.first(), current);
+    for (auto at = parts.first(); parts.has(at); std::swap(current, next)) {
+      const std::int64_t count = parts.columns(at);
+      const auto following = parts.after(at);
+      RowCopier<T> copier{address(following), p.in_features, part, next, Rows::pitch};
+      std::int64_t copies =
+          parts.has(following) ? parts.rows(following) * (part / copier.piece) : 0;
+      if (copies > 0 && (parts.columns(following) < part || copies > count))
+        copy_all(following, next), copies = 0;
+      // A row of the next tile in each part of this one's sums.
+      const T* next_row = address(parts.next_tile(at)) +
+                          std::min((at.k - at.block) / part, parts.rows(at) - 1) * p.in_features;
+      for (std::int64_t j = 0; j < panel_count; ++j, copies = 0) {
+        const auto place = [&](int r) {
+          return sums + (at.o - begin + r) * columns + j * tile_cols<T>;
+        };
+        Tile<T> tile;
+        if (at.k == 0)
+          tile.clear();
+        else
+          tile.load_from(place);
+        tile.multiply_add(
+            Rows{current}, panels + j * panel + at.k * tile_cols<T>,
+            count, [=](std::int64_t i) mutable __attribute__((always_inline)) {
+              if (i < copies) copier.copy_piece();
+              __builtin_prefetch(next_row + i * line, 0, 2);
+            });
+        tile.store_to(place);
       }
+      at = following;
     }
     for (std::int64_t n = 0; n < p.n; ++n)
       for (std::int64_t o = begin; o < end; ++o) {
@@ -216,62 +281,67 @@ void forward(Exec& exec, const LinearParams& p, const T* x, const T* weight, con
 template <class T>
 void backward_data(Exec& exec, const LinearParams& p, const T* grad_y, const T* weight, T* grad_x) {
   // Two blocks of packed weights stay in the L2 cache, 256 KiB each in float: while one is
-  // multiplied, tile by tile, the other is filled, a few rows at a time, and the rows after those
-  // are on their way.
-  constexpr std::int64_t k_block = 128, row_lines = 32, line = 64 / sizeof(T);
+  // multiplied, tile by tile, the other is filled, and the rows after those are on their way.
+  constexpr std::int64_t k_block = 128, row_lines = 32, rows_ahead = 4, line = 64 / sizeof(T);
   const std::int64_t chunk_columns = std::clamp<std::int64_t>(
       round_up(p.in_features / 16, tile_cols<T>), 4 * tile_cols<T>, row_lines * line);
   const std::int64_t chunks = divide_up(p.in_features, chunk_columns);
-  const std::int64_t panel = k_block * tile_cols<T> + 64 / sizeof(T);  // in different cache sets
+  const std::int64_t panel = k_block * tile_cols<T> + line;  // in different cache sets
   const std::int64_t block = chunk_columns / tile_cols<T> * panel;
-  const SpreadRows<T> spread(exec, grad_y, p.n, p.out_features);
-  ChunkScratch<T> scratch(exec.workspace, 2 * block + round_up(p.n, tile_rows) * chunk_columns,
-                          chunks);
+  const std::int64_t row_tiles = divide_up(p.n, tile_rows), padded = row_tiles * tile_rows;
+  T* rows = exec.workspace.allocate_array<T>(padded * p.out_features);
+  parallel_for(p.out_features, k_block, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t n = 0; n < padded; ++n) {
+      T* to = rows + n / tile_rows * tile_rows * p.out_features + n % tile_rows;
+      for (std::int64_t k = begin; k < end; ++k)
+        to[k * tile_rows] = n < p.n ? grad_y[n * p.out_features + k] : T(0);
+    }
+  });
+  ChunkScratch<T> scratch(exec.workspace, 2 * block + padded * chunk_columns, chunks);
   parallel_for(p.in_features, chunk_columns, [&](std::int64_t begin, std::int64_t end) {
     const auto lease = scratch.take();
     T *current = lease.get(), *next = current + block, *sums = next + block;
     const std::int64_t columns = end - begin;
-    // Packs rows `first` to `last` of the block that begins at row k.
-    const auto pack = [&](T* to, std::int64_t k, std::int64_t first, std::int64_t last) {
-      for (std::int64_t r = first; r < last; ++r) {
-        const T* row = weight + (k + r) * p.in_features + begin;
-        T* place = to + r * tile_cols<T>;
-        std::int64_t i = 0;
-        for (; i + tile_cols<T> <= columns; i += tile_cols<T>, place += panel)
-          store(place, load(row + i)), store(place + lanes<T>, load(row + i + lanes<T>));
-        if (i < columns)
-          std::fill(std::copy(row + i, row + columns, place), place + tile_cols<T>, T(0));
-      }
+    const std::int64_t tiles = row_tiles * divide_up(columns, tile_cols<T>);
+    const auto count_at = [&](std::int64_t k) { return std::min(k_block, p.out_features - k); };
+    const auto pack_all = [&](std::int64_t k, T* to) {
+      for (std::int64_t i = 0; i < columns; i += tile_cols<T>, to += panel)
+        gemm::pack(weight + k * p.in_features + begin, p.in_features, i, columns, count_at(k), to);
     };
-    pack(current, 0, 0, std::min(k_block, p.out_features));
+    if (p.out_features > 0) pack_all(0, current);
     for (std::int64_t k = 0; k < p.out_features; k += k_block, std::swap(current, next)) {
-      const std::int64_t k_count = std::min(k_block, p.out_features - k);
-      const std::int64_t next_count = std::min(k_block, p.out_features - k - k_count);
-      const std::int64_t tiles = divide_up(p.n, tile_rows) * divide_up(columns, tile_cols<T>);
-      std::int64_t tiles_done = 0;
-      for (std::int64_t n = 0; n < p.n;)
-        gemm::with_rows(p.n - n, [&](auto rows) {
-          gemm::RowPointers<T> a;
-          for (int r = 0; r < rows; ++r)
-            a.rows[r] = spread.data + std::min(n + r, p.n - 1) * spread.pitch + k;
-          for (std::int64_t i = 0; i < columns; i += tile_cols<T>, ++tiles_done) {
-            const auto rows_by = [&](std::int64_t count) { return next_count * count / tiles; };
-            pack(next, k + k_count, rows_by(tiles_done), rows_by(tiles_done + 1));
-            const T* ahead =
-                weight + (k + k_count + rows_by(tiles_done + 1)) * p.in_features + begin;
-            const auto at = [&](int r) { return sums + (n + r) * chunk_columns + i; };
-            Tile<T, rows> tile;
+      const std::int64_t k_count = count_at(k), next_k = k + k_count;
+      RowCopier<T> copier{weight + next_k * p.in_features + begin,
+                          p.in_features,
+                          columns,
+                          next,
+                          tile_cols<T>,
+                          panel,
+                          rows_ahead};
+      std::int64_t pieces = count_at(next_k) * (columns / copier.piece);
+      if (columns % tile_cols<T> != 0) pack_all(next_k, next), pieces = 0;
+      const std::int64_t pieces_of_tile = divide_up(pieces, tiles);
+      for (std::int64_t i = 0; i < columns; i += tile_cols<T>)
+        for (std::int64_t n = 0; n < p.n;)
+          gemm::with_rows(p.n - n, [&](auto row_count) {
+            const auto place = [&](int r) { return sums + (n + r) * chunk_columns + i; };
+            Tile<T, row_count> tile;
             if (k == 0)
               tile.clear();
             else
-              tile.load_from(at);
-            tile.multiply_add(a, current + i / tile_cols<T> * panel, k_count, [=](std::int64_t j) {
-              return ahead + j / row_lines * p.in_features + j % row_lines * line;
-            });
-            tile.store_to(at);
-          }
-          n += rows;
-        });
+              tile.load_from(place);
+            const std::int64_t copies = std::min(pieces, pieces_of_tile);
+            tile.multiply_add(
+                gemm::PackedRows<T>{rows + n * p.out_features + k * tile_rows},
+                current + i / tile_cols<T> * panel,
+                k_count, [&](std::int64_t j) __attribute__((always_inline)) {
+                  if (j < copies) copier.copy_piece();
+                });
+            for (std::int64_t j = k_count; j < copies; ++j) copier.copy_piece();
+            pieces -= copies;
+            tile.store_to(place);
+            n += row_count;
+          });
     }
     for (std::int64_t n = 0; n < p.n; ++n) {
       T* to = grad_x + n * p.in_features + begin;
