@@ -203,7 +203,10 @@ void backward_weights(Exec& exec, const Conv2dParams& c, Step step, const T* x, 
                 tile.clear();
                 tile.multiply_add(
                     InPicture<T, One, Step>{rows.at(copy, p, r) + k, {}, step}, grad + j, width,
-                    [=](std::int64_t q) { return ahead + std::min(q, part - 1) * line; }, columns);
+                    [=](std::int64_t q) __attribute__((always_inline)) {
+                      __builtin_prefetch(ahead + std::min(q, part - 1) * line, 0, 2);
+                    },
+                    columns);
                 const std::int64_t count = std::min<std::int64_t>(tile_height, length - k);
                 T found[tile_height * tile_cols<T>];
                 tile.store_to([&](int row) { return found + row * tile_cols<T>; });
