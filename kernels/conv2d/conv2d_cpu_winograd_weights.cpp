@@ -14,10 +14,10 @@ struct ChannelsByTile {
 
 /// sum[row][column] (+)= Σ_tile z[row] · v[column] for the channels of one group of each, from row
 /// First on: as many rows at a time as the registers hold. Meanwhile what comes next is asked for,
-/// z in the first pass and v in the second.
+/// z in the first pass, v in the second and the sums in the third.
 template <class T, int First = 0, int Pass = 0>
 DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* sum, bool add,
-                                 const T* next_z, const T* next_v) {
+                                 const T* next_z, const T* next_v, const T* next_sum) {
   constexpr int left = group<T> - First;
   constexpr int rows =
       (left + (left + tile_rows - 1) / tile_rows - 1) / ((left + tile_rows - 1) / tile_rows);
@@ -26,8 +26,8 @@ DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* 
   Tile<T, rows> tile, before;
   tile.clear();
   const ChannelsByTile<T> rows_of_z{z + First};
-  if constexpr (Pass < 2) {
-    const T* next = Pass == 0 ? next_z : next_v;
+  if constexpr (Pass < 3) {
+    const T* next = Pass == 0 ? next_z : Pass == 1 ? next_v : next_sum;
     tile.multiply_add(
         rows_of_z, v, tiles, [=](std::int64_t k) __attribute__((always_inline)) {
           for (std::int64_t i = 0; i < group<T>; i += 64 / sizeof(T))
@@ -42,7 +42,7 @@ DUET_INLINE void multiply_groups(const T* z, const T* v, std::int64_t tiles, T* 
   }
   tile.store_to(at);
   if constexpr (First + rows < group<T>)
-    multiply_groups<T, First + rows, Pass + 1>(z, v, tiles, sum, add, next_z, next_v);
+    multiply_groups<T, First + rows, Pass + 1>(z, v, tiles, sum, add, next_z, next_v, next_sum);
 }
 
 /// How the result of backward_weights is cut: into units of output × input channels, each of which
@@ -99,7 +99,8 @@ void multiply_unit(const Units<T>& units, std::int64_t unit, const Planes<T>& z_
       const std::int64_t next_p = p + last, next_b = last ? 0 : b + 1;
       multiply_groups<T>(z_at(p, b), v_at(p, b), count,
                          sums + p * units.plane() + b * Units<T>::block, add, z_at(next_p, next_b),
-                         v_at(next_p, next_b));
+                         v_at(next_p, next_b),
+                         sums + next_p * units.plane() + next_b * Units<T>::block);
     }
 }
 
