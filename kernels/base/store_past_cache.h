@@ -39,9 +39,9 @@ inline void stores_are_done() {}
 
 #endif
 
-/// Results of as many bytes or more go past the caches: half of a usual last cache (measured, see
-/// docs/benchmarks/cpu.md).
-inline constexpr std::int64_t past_cache_bytes = std::int64_t{16} << 20;
+/// Results of as many bytes or more go past the caches: a quarter of a usual last cache (measured,
+/// see docs/benchmarks/cpu.md).
+inline constexpr std::int64_t past_cache_bytes = std::int64_t{8} << 20;
 
 /// Whether `size` elements at `data`, which are stored in vectors at multiples of `pitch`, are to
 /// go past the caches.
