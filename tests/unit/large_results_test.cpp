@@ -64,7 +64,12 @@ bool straddles(std::int64_t size) {
 template <class T>
 struct Tail {
   Tail(std::int64_t pool, std::int64_t w)
-      : p{.n = 2, .h = 512 / sizeof(T), .w = w, .channels = 128, .pool = pool, .training = false},
+      : p{.n = 2,
+          .h = past_cache_bytes / sizeof(T) / (2 * 128 * 128),
+          .w = w,
+          .channels = 128,
+          .pool = pool,
+          .training = false},
         in(p.x_shape().numel()),
         out(p.y_shape().numel()),
         x(in, 1),
@@ -88,7 +93,7 @@ TEST_CASE("large results of convolutions equal smaller ones") {
   for_each_cpu_row(conv2d_rows(), [](const Conv2dRow& row, auto zero) {
     using T = decltype(zero);
     constexpr DType dtype = dtype_of<T>;
-    const std::int64_t h = 512 / sizeof(T);
+    const std::int64_t h = past_cache_bytes / sizeof(T) / (2 * 128 * 128);
     for (const auto& [in, out] : {std::pair{16, 128}, {128, 16}, {144, 128}, {3, 128}}) {
       Conv2dParams c{2, h, 128, in, out, 3, 3, 1, 1, 1, 1};
       if (!row.supports(c, dtype)) continue;
@@ -198,7 +203,7 @@ TEST_CASE("large gradients of linear weights equal smaller ones") {
   for_each_cpu_row(linear_rows(), [](const LinearRow& row, auto zero) {
     using T = decltype(zero);
     constexpr DType dtype = dtype_of<T>;
-    const std::int64_t n = 5, in = 2048, out = 8192 / sizeof(T);
+    const std::int64_t n = 5, in = 2048, out = past_cache_bytes / sizeof(T) / in;
     const Numbers<T> x(n * in, 1), grad_y(n * out, 2);
     CHECK(straddles<T>(in * out));
     Numbers<T> whole(in * out), pieces(in * out);
