@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -87,45 +88,90 @@ struct Tail {
   Numbers<T> x, grad_y, weight, bias, mean, var;
 };
 
+/// y, or grad_x, of all images made by so many calls.
+template <class T>
+Numbers<T> convolved(const Conv2dRow& row, Conv2dParams c, bool forward, const Numbers<T>& operand,
+                     const Numbers<T>& w, std::int64_t pieces) {
+  constexpr DType dtype = dtype_of<T>;
+  const ConstView weight{w.data, c.weight_shape(), dtype};
+  Numbers<T> result(c.n * c.h * c.w * (forward ? c.out_channels : c.in_channels));
+  const std::int64_t from = operand.size / pieces, to = result.size / pieces;
+  c.n /= pieces;
+  const Shape given = forward ? c.x_shape() : c.y_shape();
+  const Shape made = forward ? c.y_shape() : c.x_shape();
+  for (std::int64_t i = 0; i < pieces; ++i) {
+    TestWorkspace workspace;
+    Exec exec{{}, workspace};
+    const ConstView x{operand.data + i * from, given, dtype};
+    const View y{result.data + i * to, made, dtype};
+    if (forward)
+      row.forward(exec, c, x, weight, {}, y);
+    else
+      row.backward_data(exec, c, x, weight, y);
+  }
+  return result;
+}
+
 }  // namespace
 
 TEST_CASE("large results of convolutions equal smaller ones") {
   for_each_cpu_row(conv2d_rows(), [](const Conv2dRow& row, auto zero) {
     using T = decltype(zero);
-    constexpr DType dtype = dtype_of<T>;
     const std::int64_t h = past_cache_bytes / sizeof(T) / (2 * 128 * 128);
     for (const auto& [in, out] : {std::pair{16, 128}, {128, 16}, {144, 128}, {3, 128}}) {
-      Conv2dParams c{2, h, 128, in, out, 3, 3, 1, 1, 1, 1};
-      if (!row.supports(c, dtype)) continue;
+      const Conv2dParams c{2, h, 128, in, out, 3, 3, 1, 1, 1, 1};
+      if (!row.supports(c, dtype_of<T>)) continue;
       const Numbers<T> x(2 * h * 128 * in, 1), grad_y(2 * h * 128 * out, 2), w(out * 9 * in, 3);
-      const ConstView weight{w.data, {out, 3, 3, in}, dtype};
-      const auto run = [&](bool forward, std::int64_t pieces) {
-        const std::int64_t from = forward ? in : out, to = forward ? out : in;
-        Numbers<T> result(2 * h * 128 * to);
-        c.n = 2 / pieces;
-        const std::int64_t pixels = c.n * h * 128;
-        for (std::int64_t i = 0; i < pieces; ++i) {
-          TestWorkspace workspace;
-          Exec exec{{}, workspace};
-          const View y{result.data + i * pixels * to, {c.n, h, 128, to}, dtype};
-          const T* operand = (forward ? x : grad_y).data + i * pixels * from;
-          const ConstView given{operand, {c.n, h, 128, from}, dtype};
-          if (forward)
-            row.forward(exec, c, given, weight, {}, y);
-          else
-            row.backward_data(exec, c, given, weight, y);
-        }
-        return result;
-      };
       for (const bool forward : {true, false}) {
         if ((forward ? out : in) < 128) continue;
         CAPTURE(in);
         CAPTURE(out);
         CAPTURE(forward);
         CHECK(straddles<T>(2 * h * 128 * 128));
-        CHECK((run(forward, 1) == run(forward, 2)));
+        const Numbers<T>& operand = forward ? x : grad_y;
+        CHECK((convolved(row, c, forward, operand, w, 1) ==
+               convolved(row, c, forward, operand, w, 2)));
       }
     }
+  });
+}
+
+// What many channels' images are transformed to, 36 products for every 16 pixels of up to 160
+// channels, goes past the caches from 4 MiB on.
+TEST_CASE("convolutions of large transformed images equal those of smaller ones") {
+  for_each_cpu_row(conv2d_rows(), [](const Conv2dRow& row, auto zero) {
+    using T = decltype(zero);
+    constexpr DType dtype = dtype_of<T>;
+    const std::int64_t h = 192 / sizeof(T), channels = 144, size = h * 48 * channels;
+    const std::int64_t transformed = 36 * (size / 16) * sizeof(T);
+    CHECK(transformed * 160 / 144 < 4 << 20);
+    CHECK(2 * transformed >= 4 << 20);
+    const Conv2dParams c{2, h, 48, channels, channels, 3, 3, 1, 1, 1, 1};
+    if (!row.supports(c, dtype)) return;
+    const Numbers<T> x(2 * size, 1), grad_y(2 * size, 2), w(channels * 9 * channels, 3);
+    for (const bool forward : {true, false}) {
+      CAPTURE(forward);
+      const Numbers<T>& operand = forward ? x : grad_y;
+      CHECK(
+          (convolved(row, c, forward, operand, w, 1) == convolved(row, c, forward, operand, w, 2)));
+    }
+
+    // The gradient of the weights of both images, and of each: other sums, so not to the bit.
+    const auto gradient = [&](std::int64_t first, std::int64_t n) {
+      Conv2dParams some = c;
+      some.n = n;
+      test::Array result(c.weight_shape(), dtype);
+      TestWorkspace workspace;
+      Exec exec{{}, workspace};
+      row.backward_weights(exec, some, {x.data + first * size, some.x_shape(), dtype},
+                           {grad_y.data + first * size, some.y_shape(), dtype}, result.view());
+      return result;
+    };
+    const test::Array both = gradient(0, 2), one = gradient(0, 1), other = gradient(1, 1);
+    double greatest = 0;
+    for (std::int64_t i = 0; i < c.weight_shape().numel(); ++i)
+      greatest = std::max(greatest, std::abs(both.at(i) - (one.at(i) + other.at(i))));
+    CHECK(greatest <= row.error_factor * test::sum_tolerance(2 * h * 48, dtype, both));
   });
 }
 
