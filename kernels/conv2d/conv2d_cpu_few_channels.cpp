@@ -204,7 +204,7 @@ void backward_weights(Exec& exec, const Conv2dParams& c, Step step, const T* x, 
                 tile.multiply_add(
                     InPicture<T, One, Step>{rows.at(copy, p, r) + k, {}, step}, grad + j, width,
                     [=](std::int64_t q) __attribute__((always_inline)) {
-                      __builtin_prefetch(ahead + std::min(q, part - 1) * line, 0, 2);
+                      if (q < part) __builtin_prefetch(ahead + q * line, 0, 2);
                     },
                     columns);
                 const std::int64_t count = std::min<std::int64_t>(tile_height, length - k);
