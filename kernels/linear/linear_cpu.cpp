@@ -320,7 +320,7 @@ void backward_data(Exec& exec, const LinearParams& p, const T* grad_y, const T* 
                           rows_ahead};
       std::int64_t pieces = count_at(next_k) * (columns / copier.piece);
       if (columns % tile_cols<T> != 0) pack_all(next_k, next), pieces = 0;
-      const std::int64_t pieces_of_tile = divide_up(pieces, tiles);
+      const std::int64_t pieces_of_tile = tiles > 0 ? divide_up(pieces, tiles) : 0;
       for (std::int64_t i = 0; i < columns; i += tile_cols<T>)
         for (std::int64_t n = 0; n < p.n;)
           gemm::with_rows(p.n - n, [&](auto row_count) {

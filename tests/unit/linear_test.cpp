@@ -145,6 +145,18 @@ TEST_CASE("linear: what is not a number stays so through the ReLU") {
   }
 }
 
+TEST_CASE("linear: the CPU's rows take an empty batch") {
+  const LinearParams p{0, 96, 130};
+  const Operands in(p, DType::f32);
+  for (const LinearRow& row : linear_rows().rows()) {
+    if (row.device != DeviceType::cpu || row.kind != RowKind::handwritten) continue;
+    if (!test::takes_part(row) || !row.supports(p, DType::f32)) continue;
+    INFO(row.name);
+    for (const Direction d : {forward, backward_data})
+      CHECK(run(row, d, p, in).view().shape.numel() == 0);
+  }
+}
+
 TEST_CASE("linear: every row agrees with the reference in float64") {
   std::map<std::string, int> supported;
   for (const LinearRow& row : linear_rows().rows())
