@@ -20,8 +20,9 @@ struct TilesByChannel {
 /// The kernels of a product of images, (tap, input k, output o), as they lie in memory.
 template <class T>
 struct Kernels {
-  /// Of one group of inputs and one of outputs: [input][tap][output].
-  using Block = T[group<T>][taps * taps][group<T>];
+  /// Of one group of inputs and one of outputs: [vector of outputs][input][tap][output in the
+  /// vector], prepared for transform_plain_weights.
+  using Block = T[group<T> / lanes<T>][group<T>][taps * taps][lanes<T>];
 
   const T* weight;
   std::int64_t inputs, outputs;
@@ -74,9 +75,10 @@ struct Kernels {
     for (int k = 0; k < group<T>; ++k) {
       prefetch_row(b + 1, k);
       for (int o = 0; o < group<T>; o += lanes<T>)
-        in_two_dimensions<T, taps, points, transform_weights<T>>(
-            [&](int i, int j)
-                __attribute__((always_inline)) { return load(&block[k][i * taps + j][o]); },
+        in_two_dimensions<T, taps, points, transform_prepared_weights<T>>(
+            [&](int i, int j) __attribute__((always_inline)) {
+              return load(block[o / lanes<T>][k][i * taps + j]);
+            },
             [&](int i, int j, Vec<T> v) __attribute__((always_inline)) {
               store(u + (i * points + j) * plane + k * group<T> + o, v);
             });
@@ -101,6 +103,12 @@ struct Kernels {
                             : (o * taps * taps + tap) * inputs + k);
   }
 
+  /// What prepares a tap.
+  static T scale(int tap) {
+    const bool middle_row = tap / taps == 1, middle_column = tap % taps == 1;
+    return T(middle_row && middle_column ? q * q : middle_row || middle_column ? q : 1);
+  }
+
   /// Block b, zero past the last input and output.
   void read(Block& block, std::int64_t b) const {
     const std::int64_t k0 = b % in_groups() * group<T>, o0 = b / in_groups() * group<T>;
@@ -108,15 +116,17 @@ struct Kernels {
     for (int k = 0; k < group<T>; ++k)
       for (int tap = 0; tap < taps * taps; ++tap)
         for (int o = 0; o < group<T>; ++o)
-          block[k][tap][o] = k0 + k < inputs && o0 + o < outputs ? *at(tap, k0 + k, o0 + o) : T(0);
+          block[o / lanes<T>][k][tap][o % lanes<T>] =
+              k0 + k < inputs && o0 + o < outputs ? *at(tap, k0 + k, o0 + o) * scale(tap) : T(0);
   }
 
   void read_whole(Block& block, std::int64_t k0, std::int64_t o0) const {
     for (int tap = 0; tap < taps * taps; ++tap) {
+      const T scale = Kernels::scale(tap);
       if (turned) {
         for (int k = 0; k < group<T>; ++k)
           for (int o = 0; o < group<T>; o += lanes<T>)
-            store(&block[k][tap][o], load(at(tap, k0 + k, o0 + o)));
+            store(block[o / lanes<T>][k][tap], load(at(tap, k0 + k, o0 + o)) * scale);
         continue;
       }
       for (int o = 0; o < group<T>; o += lanes<T>)
@@ -126,7 +136,8 @@ struct Kernels {
           for (int i = 0; i < lanes<T>; ++i) rows[i] = load(at(tap, k0 + k, o0 + o + i));
           transpose<T>(rows);
           DUET_UNROLL
-          for (int i = 0; i < lanes<T>; ++i) store(&block[k + i][tap][o], rows[i]);
+          for (int i = 0; i < lanes<T>; ++i)
+            store(block[o / lanes<T>][k + i][tap], rows[i] * scale);
         }
     }
   }
@@ -162,7 +173,7 @@ DUET_INLINE void transform_row(const typename Kernels<T>::Block& block, std::int
     DUET_UNROLL
     for (int r = 0; r < taps; ++r) {
       const int tap = r * taps + j;
-      const T* from = &block[k][tap][o];
+      const T* from = block[o / lanes<T>][k][tap];
       if (tap / 2 == i) __builtin_prefetch(from + ahead, 0, 2);
       before[r] = load(from);
     }

@@ -36,6 +36,8 @@ inline constexpr double p = 0.70710678118654752440, q = 1.41421356237309504880;
 inline constexpr double p2 = 0.5, q2 = 2, p3 = p * p2, q3 = q * q2;
 /// 1 / Π (point − other points) for ±p and ±q; it is 1 for 0 and for ∞.
 inline constexpr double scale_p = -2.0 / 3, scale_q = 1.0 / 6;
+/// The same where a transform of weights is twice too large for ±p: see transform_plain_weights.
+inline constexpr double plain_scale_p = scale_p / 2, plain_scale_q = scale_q;
 
 /// The transforms are of numbers or vectors V with elements T. Bᵀ: the input.
 template <class T, class V>
@@ -54,10 +56,10 @@ DUET_HOST_DEVICE DUET_INLINE void transform_input(const V* d, V* v) {
 template <class T, class V>
 DUET_HOST_DEVICE DUET_INLINE void transform_scaled_input(const V* d, V* v) {
   transform_input<T>(d, v);
-  v[1] *= T(scale_p);
-  v[2] *= T(scale_p);
-  v[3] *= T(scale_q);
-  v[4] *= T(scale_q);
+  v[1] *= T(plain_scale_p);
+  v[2] *= T(plain_scale_p);
+  v[3] *= T(plain_scale_q);
+  v[4] *= T(plain_scale_q);
 }
 
 /// Aᵀ: the output.
@@ -97,17 +99,29 @@ DUET_HOST_DEVICE DUET_INLINE void transform_weights(const V* w, V* u) {
   u[4] = even_q - odd_q;
 }
 
-/// G without its factors, which the input has instead: fewer multiplications where there are more
-/// weights than pixels.
+/// G without its factors, which the input has instead, of prepared taps: the middle one has been
+/// multiplied by q. Then additions are enough, which a processor does beside the multiplications of
+/// the products.
 template <class T, class V>
 DUET_HOST_DEVICE DUET_INLINE void transform_plain_weights(const V* w, V* u) {
+  const V sum = w[0] + w[2];
+  const V even_p = sum + w[0], even_q = sum + w[2];
   u[0] = w[0];
+  u[1] = even_p + w[1];
+  u[2] = even_p - w[1];
+  u[3] = even_q + w[1];
+  u[4] = even_q - w[1];
   u[5] = w[2];
-  const V even_p = w[0] + T(p2) * w[2], even_q = w[0] + T(q2) * w[2];
-  u[1] = even_p + T(p) * w[1];
-  u[2] = even_p - T(p) * w[1];
-  u[3] = even_q + T(q) * w[1];
-  u[4] = even_q - T(q) * w[1];
+}
+
+/// G, of prepared taps.
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_prepared_weights(const V* w, V* u) {
+  transform_plain_weights<T>(w, u);
+  u[1] *= T(plain_scale_p);
+  u[2] *= T(plain_scale_p);
+  u[3] *= T(plain_scale_q);
+  u[4] *= T(plain_scale_q);
 }
 
 /// Gᵀ: the gradient of the weights.
