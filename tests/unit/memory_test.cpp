@@ -42,6 +42,15 @@ TEST_CASE("memory: a large idle block serves a smaller request, a small one its 
   CHECK_FALSE(serves(900'000, 700'000));
 }
 
+TEST_CASE("memory: a thread is handed the block that it gave back rather than another's") {
+  const std::size_t bytes = 888'888;
+  auto mine = Storage::allocate(bytes, {}), other = Storage::allocate(bytes, {});
+  const void* const block = mine->data();
+  mine.reset();
+  std::thread([&] { other.reset(); }).join();
+  CHECK(Storage::allocate(bytes, {})->data() == block);
+}
+
 TEST_CASE("memory: statistics follow what is alive") {
   const MemoryStatistics before = memory_statistics({});
   {
