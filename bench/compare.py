@@ -5,6 +5,9 @@ the other, so that what else the machine does meets all alike. A cell of the tab
 rounds of the processes' medians, with the least and the greatest beside it; a peer counts with the
 best of its variants. A peer that is absent, or fails, is a line that says so.
 
+A virtual machine is not the same at all times. So before every program it is measured what the
+machine can do just then (bench_machine); the table says how fast memory was, the JSON all of it.
+
 PyTorch gets all cores, and malloc is told to keep what it has been given back, without which every
 large tensor is mapped and cleared anew.
 """
@@ -185,14 +188,23 @@ class Table:
                 self.add(cell, version, [python, ROOT / "tests/duet_torch.py", model, self.folder],
                          read_wall(version), environment=KEEP_MEMORY, repeats=5)
 
+    def moment(self):
+        """What the machine can do now."""
+        command = [self.args.build / "bin/bench_machine", "--threads", str(self.args.threads)]
+        try:
+            return last_line(run(command, {}, self.args.timeout)[0])
+        except (Failure, OSError) as error:
+            sys.exit(f"compare.sh: nothing measures the machine: {error}")
+
     def run(self):
-        """All results, each with its cell and round."""
+        """All results, each with its cell and round and what the machine could do then."""
         results = []
         for number in range(self.args.rounds):
             for program in self.programs:
                 if program.failed:
                     continue
                 print(f"round {number + 1}: {program.cell}: {program.shell()}", file=sys.stderr)
+                moment = self.moment()
                 try:
                     found = program.once(self.args.timeout)
                 except (Failure, OSError) as error:
@@ -204,15 +216,15 @@ class Table:
                 for one in found:
                     missing = {"cell": program.cell, "peer": one["peer"], "why": one.get("absent")}
                     if "absent" not in one:
-                        results.append({"cell": program.cell, "round": number, **one})
+                        results.append({"cell": program.cell, "round": number, **one, **moment})
                     elif missing not in self.absent:
                         self.absent.append(missing)
         return results
 
 
 def summarise(results):
-    """For each cell and peer its best variant: value, least, greatest, peak_bytes; beside a peer's
-    the ratios, its value and memory over ours."""
+    """For each cell and peer its best variant: value, least, greatest, peak_bytes, and the median of
+    what memory could do before; beside a peer's the ratios, its value and memory over ours."""
     groups = {}
     for one in results:
         groups.setdefault((one["cell"], one["peer"], one["variant"]), []).append(one)
@@ -222,7 +234,8 @@ def summarise(results):
         peaks = [one["peak_bytes"] for one in rounds if "peak_bytes" in one]
         row = {"cell": cell, "peer": peer, "variant": variant, "value": statistics.median(values),
                "least": min(values), "greatest": max(values), "rounds": len(values),
-               "peak_bytes": statistics.median(peaks) if peaks else None}
+               "peak_bytes": statistics.median(peaks) if peaks else None,
+               "bytes_per_s": statistics.median(one["bytes_per_s"] for one in rounds)}
         if (cell, peer) not in best or row["value"] < best[cell, peer]["value"]:
             best[cell, peer] = row
     for (cell, peer), row in best.items():
@@ -232,6 +245,12 @@ def summarise(results):
             if row["peak_bytes"] and ours["peak_bytes"]:
                 row["memory_ratio"] = row["peak_bytes"] / ours["peak_bytes"]
     return list(best.values())
+
+
+def between(results, name, scale):
+    """From which to which number a measurement of the machine went."""
+    values = [scale * one[name] for one in results]
+    return f"{min(values):.0f} to {max(values):.0f}"
 
 
 def machine():
@@ -262,8 +281,8 @@ def output_of(command, environment=None):
 
 def show(rows, cells, absent):
     """The table, in Markdown."""
-    lines = ["| | | ms | least to greatest | ratio | peak memory, GB | ratio |",
-             "|---|---|---:|---:|---:|---:|---:|"]
+    lines = ["| | | ms | least to greatest | ratio | peak memory, GB | ratio | memory did, GB/s |",
+             "|---|---|---:|---:|---:|---:|---:|---:|"]
     for cell in cells:
         first = cell
         for row in sorted((r for r in rows if r["cell"] == cell),
@@ -273,7 +292,7 @@ def show(rows, cells, absent):
             ratio, memory = (f"{row[k]:.2f}" if k in row else "" for k in ("ratio", "memory_ratio"))
             ms = [f"{1e3 * row[k]:.4g}" for k in ("value", "least", "greatest")]
             lines.append(f"| {first} | {name} | {ms[0]} | {ms[1]} to {ms[2]} | {ratio} | {peak} "
-                         f"| {memory} |")
+                         f"| {memory} | {row['bytes_per_s'] * 1e-9:.0f} |")
             first = ""
     lines += [""] if absent else []
     for one in absent:
@@ -316,6 +335,10 @@ def main():
     print(f"{args.preset}, {args.threads} threads, f32, {args.rounds} rounds of {args.steps} steps; a "
           f"ratio is a peer's time or memory over Duet's\n")
     print(show(rows, table.cells, table.absent))
+    if results:
+        print(f"\nBefore the programs the machine did {between(results, 'flops', 1e-9)} GFLOP/s and "
+              f"{between(results, 'bytes_per_s', 1e-9)} GB/s, and a cache line went from core to core "
+              f"and back in {between(results, 'round_trip_s', 1e9)} ns.")
     if args.json:
         args.json.write_text(json.dumps({
             "machine": facts, "preset": args.preset, "threads": args.threads, "rounds": args.rounds,

@@ -5,9 +5,11 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <exception>
+#include <thread>
 #include <vector>
 
 #include "engine/autograd.h"
@@ -222,6 +224,35 @@ Ceiling measure_ceiling(Device device, Precision precision) {
           2.0 * static_cast<double>(from.numel()) * sizeof(float) / copy.least_s,
           fmt::format("a copy of 1 GiB and a product of side {} in {} by row {}", side,
                       to_string(precision), fmt::join(RowTable::find("linear").used(), ", "))};
+}
+
+double measure_round_trip() {
+  if (std::thread::hardware_concurrency() < 2) return 0;
+  constexpr int trips = 10'000, batches = 20;
+  alignas(64) std::atomic<int> turn = 0;
+  // Even numbers are for this thread, odd ones for the other. A core that is lost to a neighbour
+  // must not hold up the one that waits for it.
+  const auto await = [&](int value) {
+    for (int spins = 0; turn.load(std::memory_order_acquire) != value; ++spins)
+      if (spins > 10'000) std::this_thread::yield();
+  };
+  std::thread other([&] {
+    for (int i = 0; i < batches * trips; ++i) {
+      await(2 * i + 1);
+      turn.store(2 * i + 2, std::memory_order_release);
+    }
+  });
+  std::vector<double> seconds;
+  for (int batch = 0; batch < batches; ++batch) {
+    const Clock::time_point start = Clock::now();
+    for (int i = batch * trips; i < (batch + 1) * trips; ++i) {
+      turn.store(2 * i + 1, std::memory_order_release);
+      await(2 * i + 2);
+    }
+    seconds.push_back(seconds_since(start) / trips);
+  }
+  other.join();
+  return timing_of(seconds, trips).median_s;
 }
 
 }  // namespace duet::bench

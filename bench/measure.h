@@ -30,4 +30,9 @@ struct Ceiling {
 /// emulator has none.
 Ceiling measure_ceiling(Device device, Precision precision);
 
+/// Seconds in which a cache line goes from one of the CPU's cores to another and back: a virtual
+/// machine's cores may share a cache at one moment and none at the next. 0 where the process has
+/// one core.
+double measure_round_trip();
+
 }  // namespace duet::bench
