@@ -155,7 +155,38 @@ Storage::~Storage() {
 
 MemoryStatistics memory_statistics(Device device) { return pool_of(device).statistics(); }
 
+namespace {
+
+struct ThreadScratch {
+  std::shared_ptr<Storage> block;
+  std::size_t capacity = 0, used = 0, wanted = 0;
+};
+thread_local ThreadScratch scratch;
+
+}  // namespace
+
+PoolWorkspace::PoolWorkspace(Device device) : device_(device), begin_(scratch.used) {
+  if (device_.type != DeviceType::cpu || scratch.used > 0 || scratch.wanted <= scratch.capacity)
+    return;
+  scratch.block.reset();
+  scratch.capacity = 0;
+  scratch.block = Storage::allocate(scratch.wanted, device_);
+  scratch.capacity = scratch.wanted;
+}
+
+PoolWorkspace::~PoolWorkspace() {
+  scratch.used = begin_;
+  if (device_.type == DeviceType::cpu) scratch.wanted = std::max(scratch.wanted, begin_ + asked_);
+}
+
 void* PoolWorkspace::allocate(std::size_t bytes) {
+  const std::size_t size = (bytes + 63) / 64 * 64;
+  asked_ += size;
+  if (device_.type == DeviceType::cpu && scratch.used + size <= scratch.capacity) {
+    void* const data = static_cast<std::byte*>(scratch.block->data()) + scratch.used;
+    scratch.used += size;
+    return data;
+  }
   blocks_.push_back(Storage::allocate(bytes, device_));
   return blocks_.back()->data();
 }

@@ -84,14 +84,22 @@ class ReservedBlocks {
   IdleBlocks idle_;
 };
 
-/// Scratch from the pool, given back when the object ends.
+/// Scratch for one call, given back when the object ends. On the CPU a thread's calls get it from
+/// the same block, which grows to what the most demanding of them has asked for: what one call has
+/// left in the cache the next one overwrites, instead of fetching its own from memory.
 class PoolWorkspace final : public Workspace {
  public:
-  explicit PoolWorkspace(Device device) : device_(device) {}
+  explicit PoolWorkspace(Device device);
+  ~PoolWorkspace() override;
+  PoolWorkspace(const PoolWorkspace&) = delete;
+  PoolWorkspace& operator=(const PoolWorkspace&) = delete;
   void* allocate(std::size_t bytes) override;
 
  private:
   Device device_;
+  /// Where this call's part of the thread's block begins, and how much has been asked for.
+  std::size_t begin_ = 0, asked_ = 0;
+  /// What the thread's block has no room for.
   std::vector<std::shared_ptr<Storage>> blocks_;
 };
 

@@ -150,6 +150,13 @@ std::vector<std::vector<Segment>> cut_sum(std::int64_t taps, std::int64_t channe
   return blocks;
 }
 
+/// A as tile_rows addresses of rows that are contiguous in k.
+template <class T>
+struct RowPointers {
+  const T* rows[tile_rows];
+  DUET_INLINE T operator()(int row, std::int64_t k) const { return rows[row][k]; }
+};
+
 /// result(pixel, o) = bias[o] + Σ_{t, i} source(pixel, t)[i] · panels[o][t, i], rectified if
 /// `relu`. `panels` holds tile_cols output channels each, `bias` is padded to whole panels, and
 /// `address(n, a, b)` is where the pixel's output channels go.
@@ -212,7 +219,7 @@ void multiply_pixels(Exec& exec, const Window& w, const T* image, const T* panel
             place.load_to(tile);
           const T* panel = panels + (j * depth + k0) * tile_cols<T>;
           for (const Segment& s : block) {
-            gemm::RowPointers<T> a;
+            RowPointers<T> a;
             for (int r = 0; r < tile_rows; ++r)
               a.rows[r] = source[s.tap * count + std::min(i + r, count - 1)] + s.first;
             tile.multiply_add(a, panel, s.length);

@@ -43,13 +43,6 @@ struct PackedRows {
   DUET_INLINE T operator()(int row, std::int64_t k) const { return data[k * tile_rows + row]; }
 };
 
-/// A as tile_rows addresses of rows that are contiguous in k.
-template <class T>
-struct RowPointers {
-  const T* rows[tile_rows];
-  DUET_INLINE T operator()(int row, std::int64_t k) const { return rows[row][k]; }
-};
-
 struct Nothing {
   DUET_INLINE void operator()(std::int64_t) const {}
 };

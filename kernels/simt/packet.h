@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "kernels/base/bf16.h"
 #include "kernels/base/host_device.h"
 
 namespace duet::simt {

@@ -51,6 +51,41 @@ TEST_CASE("memory: a thread is handed the block that it gave back rather than an
   CHECK(Storage::allocate(bytes, {})->data() == block);
 }
 
+TEST_CASE("memory: a thread's calls find their scratch in one place, once it is large enough") {
+  // A thread of its own: others' calls have had this one's scratch.
+  std::thread([] {
+    const auto call = [](std::size_t first, std::size_t second) {
+      PoolWorkspace workspace({});
+      std::pair<char*, char*> places;
+      places.first = static_cast<char*>(workspace.allocate(first));
+      places.second = static_cast<char*>(workspace.allocate(second));
+      std::memset(places.first, 1, first);
+      std::memset(places.second, 2, second);
+      CHECK(places.first[first - 1] == 1);
+      CHECK(reinterpret_cast<std::uintptr_t>(places.second) % 64 == 0);
+      return places;
+    };
+    call(300'000, 70'001);
+    const MemoryStatistics before = memory_statistics({});
+    const auto [first, second] = call(300'000, 70'001);
+    CHECK(second == first + 300'032);
+    // Another call that is less demanding, and one within another.
+    CHECK(call(1, 200'000) == std::pair(first, first + 64));
+    {
+      PoolWorkspace outer({});
+      CHECK(outer.allocate(100'000) == first);
+      CHECK(call(50'000, 50'000).first == first + 100'032);
+      CHECK(outer.allocate(10) == first + 100'032);
+    }
+    // What does not fit has a place of its own until the next call.
+    const auto [large, larger] = call(300'000, 900'000);
+    CHECK(large == first);
+    const auto [again, behind] = call(300'000, 900'000);
+    CHECK(behind == again + 300'032);
+    CHECK(memory_statistics({}).in_use > before.in_use);
+  }).join();
+}
+
 TEST_CASE("memory: statistics follow what is alive") {
   const MemoryStatistics before = memory_statistics({});
   {
