@@ -86,7 +86,8 @@ class ReservedBlocks {
 
 /// Scratch for one call, given back when the object ends. On the CPU a thread's calls get it from
 /// the same block, which grows to what the most demanding of them has asked for: what one call has
-/// left in the cache the next one overwrites, instead of fetching its own from memory.
+/// left in the cache the next one overwrites, instead of fetching its own from memory. Those of one
+/// thread end in the reverse order of their beginning.
 class PoolWorkspace final : public Workspace {
  public:
   explicit PoolWorkspace(Device device);
