@@ -52,14 +52,20 @@ DUET_HOST_DEVICE DUET_INLINE void transform_input(const V* d, V* v) {
   v[4] = even_q - T(q) * odd_q;
 }
 
-/// The same, with the factors that G brings to the weights: for `transform_plain_weights`.
+/// Multiplies by the factors that transform_plain_weights leaves out.
 template <class T, class V>
-DUET_HOST_DEVICE DUET_INLINE void transform_scaled_input(const V* d, V* v) {
-  transform_input<T>(d, v);
+DUET_HOST_DEVICE DUET_INLINE void scale_points(V* v) {
   v[1] *= T(plain_scale_p);
   v[2] *= T(plain_scale_p);
   v[3] *= T(plain_scale_q);
   v[4] *= T(plain_scale_q);
+}
+
+/// The same, with the factors that G brings to the weights: for `transform_plain_weights`.
+template <class T, class V>
+DUET_HOST_DEVICE DUET_INLINE void transform_scaled_input(const V* d, V* v) {
+  transform_input<T>(d, v);
+  scale_points<T>(v);
 }
 
 /// Aᵀ: the output.
@@ -118,10 +124,7 @@ DUET_HOST_DEVICE DUET_INLINE void transform_plain_weights(const V* w, V* u) {
 template <class T, class V>
 DUET_HOST_DEVICE DUET_INLINE void transform_prepared_weights(const V* w, V* u) {
   transform_plain_weights<T>(w, u);
-  u[1] *= T(plain_scale_p);
-  u[2] *= T(plain_scale_p);
-  u[3] *= T(plain_scale_q);
-  u[4] *= T(plain_scale_q);
+  scale_points<T>(u);
 }
 
 /// Gᵀ: the gradient of the weights.
