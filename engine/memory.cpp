@@ -12,26 +12,22 @@
 namespace duet {
 namespace {
 
+using Idle = std::map<std::size_t, std::vector<void*>>;
+
 /// The least idle block of at least that capacity, which then becomes the block's, but none that is
 /// more than a half too large; null where there is none. Small ones have the very capacity: they
 /// save little by serving others, and may be missed where they are expected, which lets the same
-/// requests, made again, ask the system again. Of several a thread gets the one that it gave back
-/// last: its core may have it in the cache, and another's lines are slow to overwrite.
-void* pop(IdleBlocks& idle, std::size_t& capacity) {
+/// requests, made again, ask the system again.
+void* pop(Idle& idle, std::size_t& capacity) {
   constexpr std::size_t small = std::size_t{1} << 20;
   const std::size_t most = capacity < small ? capacity : capacity + capacity / 2;
   for (auto found = idle.lower_bound(capacity); found != idle.end() && found->first <= most;
        ++found) {
-    std::vector<IdleBlock>& blocks = found->second;
-    if (blocks.empty()) continue;
-    auto chosen = std::find_if(blocks.rbegin(), blocks.rend(), [](const IdleBlock& block) {
-      return block.thread == std::this_thread::get_id();
-    });
-    if (chosen == blocks.rend()) chosen = blocks.rbegin();
-    void* const data = chosen->data;
-    blocks.erase(std::next(chosen).base());
+    if (found->second.empty()) continue;
+    void* block = found->second.back();
+    found->second.pop_back();
     capacity = found->first;
-    return data;
+    return block;
   }
   return nullptr;
 }
@@ -77,10 +73,9 @@ class Pool {
   void give_back(void* block, std::size_t capacity) {
     const std::scoped_lock lock(mutex_);
     statistics_.in_use -= capacity;
-    const IdleBlock idle{block, std::this_thread::get_id()};
     for (ReservedBlocks* reserved : reserved_)
-      if (reserved->blocks_.contains(block)) return reserved->idle_[capacity].push_back(idle);
-    idle_[capacity].push_back(idle);
+      if (reserved->blocks_.contains(block)) return reserved->idle_[capacity].push_back(block);
+    idle_[capacity].push_back(block);
   }
 
   void reserve(ReservedBlocks& reserved) {
@@ -110,7 +105,7 @@ class Pool {
  private:
   void release_idle() {
     for (auto& [capacity, blocks] : idle_) {
-      for (const IdleBlock& block : blocks) api_.release(device_.index, block.data);
+      for (void* block : blocks) api_.release(device_.index, block);
       statistics_.reserved -= capacity * blocks.size();
       blocks.clear();
     }
@@ -119,7 +114,7 @@ class Pool {
   const Device device_;
   const DeviceApi& api_;
   std::mutex mutex_;
-  IdleBlocks idle_;
+  Idle idle_;
   std::vector<ReservedBlocks*> reserved_;
   ReservedBlocks* open_ = nullptr;
   MemoryStatistics statistics_;

@@ -14,7 +14,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "kernels/base/exec.h"
@@ -56,13 +55,6 @@ struct MemoryStatistics {
 };
 MemoryStatistics memory_statistics(Device device);
 
-/// Blocks that nobody uses, by capacity, each with the thread that gave it back.
-struct IdleBlock {
-  void* data;
-  std::thread::id thread;
-};
-using IdleBlocks = std::map<std::size_t, std::vector<IdleBlock>>;
-
 /// Blocks that a graph holds by their addresses: those that the device's pool hands out between
 /// `open` and `close`, which nobody else gets until this object ends, even when they are given back
 /// before. One thread at a time works on a device meanwhile.
@@ -81,7 +73,7 @@ class ReservedBlocks {
   Device device_;
   std::set<void*> blocks_;
   /// Those that were given back, by capacity.
-  IdleBlocks idle_;
+  std::map<std::size_t, std::vector<void*>> idle_;
 };
 
 /// Scratch for one call, given back when the object ends. On the CPU a thread's calls get it from

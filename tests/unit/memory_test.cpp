@@ -42,15 +42,6 @@ TEST_CASE("memory: a large idle block serves a smaller request, a small one its 
   CHECK_FALSE(serves(900'000, 700'000));
 }
 
-TEST_CASE("memory: a thread is handed the block that it gave back rather than another's") {
-  const std::size_t bytes = 888'888;
-  auto mine = Storage::allocate(bytes, {}), other = Storage::allocate(bytes, {});
-  const void* const block = mine->data();
-  mine.reset();
-  std::thread([&] { other.reset(); }).join();
-  CHECK(Storage::allocate(bytes, {})->data() == block);
-}
-
 TEST_CASE("memory: a thread's calls find their scratch in one place, once it is large enough") {
   // A thread of its own: others' calls have had this one's scratch.
   std::thread([] {
