@@ -45,6 +45,7 @@ struct Config {
   // [training]
   std::int64_t epochs = 50, batch_size = 32, max_steps = 0;
   std::string lr_schedule = "constant";
+  std::int64_t warmup_steps = 0;
   double lr = 3e-4, beta1 = 0.9, beta2 = 0.999, adam_eps = 1e-8;
   double l2 = 1e-4;
   std::string l2_form = "full";

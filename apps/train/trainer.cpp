@@ -231,13 +231,20 @@ std::int64_t Trainer::total_steps(std::int64_t steps_in_epoch) const {
   return config_.max_steps > 0 ? std::min(all, config_.max_steps) : all;
 }
 
-void Trainer::stage(const Batch& batch, std::int64_t steps_in_epoch) {
+double Trainer::learning_rate(std::int64_t updates, std::int64_t steps_in_epoch) const {
+  double lr = config_.lr;
+  if (updates < config_.warmup_steps)
+    lr *= static_cast<double>(updates + 1) / static_cast<double>(config_.warmup_steps);
   if (config_.lr_schedule == "cosine") {
-    // Of the updates made before this one.
     const double done =
-        static_cast<double>(adam_->steps()) / static_cast<double>(total_steps(steps_in_epoch));
-    adam_->set_lr(config_.lr * (1 + std::cos(std::numbers::pi * done)) / 2);
+        static_cast<double>(updates) / static_cast<double>(total_steps(steps_in_epoch));
+    lr *= (1 + std::cos(std::numbers::pi * done)) / 2;
   }
+  return lr;
+}
+
+void Trainer::stage(const Batch& batch, std::int64_t steps_in_epoch) {
+  adam_->set_lr(learning_rate(adam_->steps(), steps_in_epoch));
   step_->stage(batch);
 }
 

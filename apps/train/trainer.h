@@ -59,6 +59,8 @@ class Trainer {
 
   /// How many steps the training has, of epochs of `steps_in_epoch`, unless patience ends it.
   std::int64_t total_steps(std::int64_t steps_in_epoch) const;
+  /// Of the update that is made after `updates` others.
+  double learning_rate(std::int64_t updates, std::int64_t steps_in_epoch) const;
   /// The next batch, with the learning rate that it is due.
   void stage(const Batch& batch, std::int64_t steps_in_epoch);
   /// Trains the rest of the current epoch; false when asked to stop.

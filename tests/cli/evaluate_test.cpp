@@ -237,6 +237,20 @@ TEST_CASE("training: a copied clip under another name is a leak with both names"
   CHECK(!fs::exists(run / "model.safetensors"));
 }
 
+TEST_CASE("training: the learning rate rises over the first steps") {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  REQUIRE(train_mm(begin(run, {"--epochs", "3", "--warmup-steps", "15"})).status == 0);
+  std::vector<double> rates;
+  for (const std::string& line : lines_of(read_text(run / "metrics.jsonl")))
+    rates.push_back(json::parse(line).at("lr").get<double>());
+  // Of each epoch's last step, the 6th, 12th and 18th.
+  REQUIRE(rates.size() == 3);
+  CHECK(rates[0] == doctest::Approx(0.01 * 6 / 15));
+  CHECK(rates[1] == doctest::Approx(0.01 * 12 / 15));
+  CHECK(rates[2] == doctest::Approx(0.01));
+}
+
 TEST_CASE("training: a cosine takes the learning rate to zero") {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
