@@ -18,13 +18,12 @@
 
 #include "apps/cli/program.h"
 #include "apps/model/description.h"
+#include "bench/calls.h"
 #include "bench/cases.h"
 #include "bench/measure.h"
 #include "engine/atomic_file.h"
-#include "engine/autograd.h"
 #include "engine/device.h"
 #include "kernels/base/parallel.h"
-#include "kernels/base/philox.h"
 
 using namespace duet;
 using namespace duet::bench;
@@ -39,11 +38,8 @@ struct Options {
   bool list = false;
 };
 
-struct Result {
-  std::string op, name, direction, row;
-  RowKind kind;
+struct Result : Call {
   Timing timing;
-  double flops, bytes;
   /// Of the ceiling; 0 where that is not known.
   double share = 0;
   /// The library row of the same call, and its time over this row's.
@@ -51,47 +47,12 @@ struct Result {
   double of_library = 0;
 };
 
-Tensor random_tensor(const Shape& shape, std::uint64_t stream, DType dtype, Device device) {
-  const Tensor tensor = Tensor::empty(shape);
-  const Philox numbers{1, stream};
-  for (std::int64_t i = 0; i < tensor.numel(); ++i)
-    tensor.data<float>()[i] = numbers.uniform(i) - 0.5f;
-  return tensor.to(dtype).to(device);
-}
-
-double bytes_of(const Tensor& tensor) {
-  return tensor ? static_cast<double>(tensor.numel()) * static_cast<double>(size_of(tensor.dtype()))
-                : 0;
-}
-
-/// As many sets of a case's operands as a cache cannot hold, on a device whose cache is the
-/// largest there is.
-std::vector<std::vector<Tensor>> operand_sets(const Case& c, DType dtype, Device device) {
-  constexpr double more_than_a_cache = 256e6;
-  std::vector<Tensor> drawn;
-  double bytes = 0;
-  for (std::size_t k = 0; k < c.inputs.size(); ++k) {
-    const bool parameter = k + c.parameters >= c.inputs.size();
-    drawn.push_back(random_tensor(c.inputs[k], k, parameter ? DType::f32 : dtype, device));
-    bytes += bytes_of(drawn.back());
-  }
-  const auto count = device.type == DeviceType::simt
-                         ? 1
-                         : std::clamp<std::int64_t>(
-                               static_cast<std::int64_t>(more_than_a_cache / bytes) + 1, 2, 16);
-  std::vector<std::vector<Tensor>> sets(count);
-  for (auto& set : sets)
-    for (const Tensor& tensor : drawn) set.push_back(tensor.clone());
-  return sets;
-}
-
 class Bench {
  public:
   Bench(const Options& options, Device device, Precision precision)
       : options_(options),
         device_(device),
         precision_(precision),
-        dtype_(precision == Precision::bf16 ? DType::bf16 : DType::f32),
         filter_(options.filter),
         start_(std::chrono::steady_clock::now()) {}
 
@@ -104,9 +65,16 @@ class Bench {
     std::cout << fmt::format("{:<20} {:>10} {:>9} {:>8} {:>5} {:>6}  {}\n", "row", "ms", "GFLOP/s",
                              "GB/s", "%", "ratio", "call")
               << std::flush;
+    constexpr double more_than_a_cache = 256e6;
+    const CallOptions calls{device_, precision_,
+                            [this](const std::string& text) { return wanted(text); },
+                            device_.type == DeviceType::simt ? 0 : more_than_a_cache};
     for (const Case& c : all) {
       const std::size_t before = results_.size();
-      time_case(c);
+      const auto failed = for_each_call(c, calls, [this](const Call& call, const auto& call_again) {
+        add({call, measure(device_, options_.seconds, call_again)});
+      });
+      failed_.insert(failed_.end(), failed.begin(), failed.end());
       compare(before);
       for (std::size_t i = before; i < results_.size(); ++i) print(results_[i]);
     }
@@ -150,93 +118,13 @@ class Bench {
     return options_.budget > 0 && passed.count() > options_.budget;
   }
 
-  void time_case(const Case& c) {
-    if (c.op.empty()) return time_row(c, "composed", RowKind::handwritten);
-    const RowTable& table = RowTable::find(c.op);
-    for (std::size_t i = 0; i < table.size(); ++i) {
-      const RowInfo& row = table.info(i);
-      if (row.device != device_.type) continue;
-      // Only where nothing faster is there is the oracle the row that runs.
-      if (row.kind == RowKind::ref && i > 0 && table.info(i - 1).device == device_.type) continue;
-      const ImplScope forced(fmt::format("{}={}", c.op, row.name));
-      try {
-        time_row(c, row.name, row.kind);
-      } catch (const UsageError&) {
-        continue;  // the row does not take the call
-      } catch (const Error& error) {
-        std::cerr << fmt::format("{} {}, row {}: {}\n", c.op, c.name, row.name, error.what());
-        failed_.push_back(fmt::format("{} {} {}", c.op, c.name, row.name));
-      }
-    }
-  }
-
-  bool wanted(const Case& c, const std::string& direction, const std::string& row) {
-    const std::string whole = fmt::format("{} {} {} {}", c.op, c.name, direction, row);
-    if (!std::regex_search(whole, filter_)) return false;
+  bool wanted(const std::string& call) {
+    if (!std::regex_search(call, filter_)) return false;
     if (out_of_time()) {
       ++left_out_;
       return false;
     }
     return true;
-  }
-
-  void time_row(const Case& c, const std::string& row, RowKind kind) {
-    bool any = wanted(c, "forward", row);
-    std::vector<bool> backward;
-    for (const Derivative& d : c.derivatives) {
-      backward.push_back(wanted(c, d.name, row));
-      any = any || backward.back();
-    }
-    if (!any) return;
-    const auto sets = operand_sets(c, dtype_, device_);
-    double y_bytes = 0, input_bytes = 0;
-    for (const Tensor& tensor : sets[0]) input_bytes += bytes_of(tensor);
-    {
-      const NoGradScope no_grad;
-      y_bytes = bytes_of(c.run(sets[0]));
-      if (wanted(c, "forward", row)) {
-        const Timing timing = measure(device_, options_.seconds,
-                                      [&](std::int64_t i) { c.run(sets[i % sets.size()]); });
-        add({c.op, c.name, "forward", row, kind, timing, c.flops,
-             c.forward_bytes > 0 ? c.forward_bytes : input_bytes + y_bytes});
-      }
-    }
-    for (std::size_t k = 0; k < c.derivatives.size(); ++k)
-      if (backward[k]) {
-        const Derivative& d = c.derivatives[k];
-        double bytes = y_bytes;
-        for (const std::size_t i : d.of) bytes += bytes_of(sets[0][i]);
-        for (const std::size_t i : d.reads) bytes += bytes_of(sets[0][i]);
-        add({c.op, c.name, d.name, row, kind, time_derivative(c, d, sets), c.flops, bytes});
-      }
-  }
-
-  /// A graph for each set of operands; its one node is run again and again.
-  Timing time_derivative(const Case& c, const Derivative& d,
-                         const std::vector<std::vector<Tensor>>& sets) {
-    std::vector<Tensor> results;
-    for (const std::vector<Tensor>& set : sets) {
-      std::vector<Tensor> inputs;
-      for (const Tensor& tensor : set) inputs.push_back(tensor.detach());
-      for (const std::size_t i : d.of) inputs[i].set_requires_grad();
-      results.push_back(c.run(inputs));
-    }
-    const Tensor grad_y = random_tensor(results[0].shape(), 9, results[0].dtype(), device_);
-    const NoGradScope no_grad;
-    return measure(device_, options_.seconds,
-                   [&](std::int64_t i) { backward(results[i % results.size()], grad_y); });
-  }
-
-  /// Runs the functions of a graph backward, and leaves the graph as it was.
-  static void backward(const Tensor& y, const Tensor& grad_y) {
-    autograd::Node& node = *y.impl()->grad_fn;
-    const Gradients gradients = node.backward(node.context, grad_y);
-    for (std::size_t i = 0; i < gradients.size(); ++i)
-      if (gradients[i] && node.edges[i].maker) {
-        Tensor::Impl maker;
-        maker.grad_fn = node.edges[i].maker;
-        backward(Tensor(std::make_shared<Tensor::Impl>(maker)), gradients[i]);
-      }
   }
 
   void add(Result result) {
@@ -274,7 +162,6 @@ class Bench {
   Options options_;
   Device device_;
   Precision precision_;
-  DType dtype_;
   std::regex filter_;
   std::chrono::steady_clock::time_point start_;
   Ceiling ceiling_;

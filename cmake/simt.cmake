@@ -3,8 +3,9 @@
 #   plain    as everything else is compiled (with the build's own sanitizers, if any)
 #   asan     with AddressSanitizer and UndefinedBehaviorSanitizer, whatever the build has
 #   tsan     with ThreadSanitizer, which sees each CUDA thread as a thread
+#   traffic  with every access to memory counted (kernels/simt/traffic.h)
 #
-# The last two cannot be had in a build that is sanitized itself.
+# The last three cannot be had in a build that is sanitized itself.
 
 include(CheckLinkerFlag)
 
@@ -25,6 +26,12 @@ function(duet_simt_flavour flavour)
     target_compile_options(${options} INTERFACE -fno-sanitize-recover=all)
   elseif(flavour STREQUAL tsan)
     set(sanitizers -fsanitize=thread)
+  elseif(flavour STREQUAL traffic)
+    # The compiler's calls at each access, and none of ThreadSanitizer's library. Optimised, for what is read once to be read once,
+    # but not so that packets are taken apart and neighbours joined.
+    target_compile_options(${options} INTERFACE -O2 -g -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-tree-sra
+                           -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns)
+    target_compile_definitions(${options} INTERFACE DUET_SIMT_TRAFFIC)
   elseif(NOT flavour STREQUAL plain)
     message(FATAL_ERROR "duet_simt_flavour: no flavour ${flavour}")
   endif()
@@ -41,7 +48,10 @@ function(duet_simt_flavour flavour)
 
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/simt/*.cpp")
   add_library(duet_simt_${flavour} OBJECT ${sources})
-  if(flavour STREQUAL tsan)
+  if(flavour STREQUAL traffic)
+    target_link_libraries(duet_simt_traffic PRIVATE duet_options)
+    target_compile_definitions(duet_simt_traffic PRIVATE DUET_SIMT_TRAFFIC)
+  elseif(flavour STREQUAL tsan)
     # The emulator works for all threads at once; the race detector must see the kernels alone.
     target_link_libraries(duet_simt_tsan PRIVATE duet_options)
     target_compile_options(duet_simt_tsan PRIVATE -g)

@@ -20,6 +20,13 @@
 #define __launch_bounds__(...)
 #define __align__(bytes) alignas(bytes)
 
+// What the emulator itself reads and writes is no access of the kernel's (traffic.h).
+#if defined(DUET_SIMT_TRAFFIC)
+#define DUET_SIMT_UNSEEN __attribute__((noinline, no_sanitize("thread")))
+#else
+#define DUET_SIMT_UNSEEN
+#endif
+
 #define threadIdx (*::duet::simt::current_thread)
 #define blockIdx (::duet::simt::current_block)
 #define blockDim (::duet::simt::current_block_extent)
@@ -67,35 +74,45 @@ inline void mma_m16n8k16_bf16(float (&d)[4], const unsigned (&a)[4], const unsig
   warp_mma_bf16(d, a, b, site);
 }
 
-inline void ldmatrix_x4(unsigned (&r)[4], const void* row, Site site = Site::here()) {
+/// An access in the kernel's own object file, for the sanitizers to see.
+template <class T>
+DUET_SIMT_UNSEEN T fetch(const void* from) {
+  return *static_cast<const T*>(from);
+}
+template <class T>
+DUET_SIMT_UNSEEN void place(void* to, T value) {
+  *static_cast<T*>(to) = value;
+}
+
+__forceinline__ void ldmatrix_x4(unsigned (&r)[4], const void* row, Site site = Site::here()) {
   const void* rows[32];
   warp_matrix_rows(row, rows, site);
   const unsigned g = lane() / 4, t = lane() % 4;
-  for (unsigned i = 0; i < 4; ++i) r[i] = static_cast<const unsigned*>(rows[8 * i + g])[t];
+  for (unsigned i = 0; i < 4; ++i)
+    r[i] = fetch<unsigned>(static_cast<const unsigned*>(rows[8 * i + g]) + t);
 }
-inline void ldmatrix_x4_trans(unsigned (&r)[4], const void* row, Site site = Site::here()) {
+__forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* row,
+                                       Site site = Site::here()) {
   const void* rows[32];
   warp_matrix_rows(row, rows, site);
   const unsigned g = lane() / 4, t = lane() % 4;
   const auto at = [&](unsigned i) {
-    return unsigned{static_cast<const std::uint16_t*>(rows[i])[g]};
+    return unsigned{fetch<std::uint16_t>(static_cast<const std::uint16_t*>(rows[i]) + g)};
   };
   for (unsigned i = 0; i < 4; ++i) r[i] = at(8 * i + 2 * t) | at(8 * i + 2 * t + 1) << 16;
 }
 
-// The bytes are moved here, in the kernel's own object file, for the sanitizers to see. Until the
-// wait the target is NaN, so that reading it too early shows.
-inline void cp_async16(void* to, const void* from, bool predicate = true,
-                       Site site = Site::here()) {
+// Until the wait the target is NaN, so that reading it too early shows.
+__forceinline__ void cp_async16(void* to, const void* from, bool predicate = true,
+                                Site site = Site::here()) {
   async_issue(to, from, predicate, site);
-  *static_cast<uint4*>(to) = {~0u, ~0u, ~0u, ~0u};
+  place(to, uint4{~0u, ~0u, ~0u, ~0u});
 }
 inline void cp_async_commit() { async_commit(); }
 template <int groups_under_way>
 void cp_async_wait() {
   for (AsyncCopy copy; (copy = async_deliver(groups_under_way)).to;)
-    *static_cast<uint4*>(copy.to) =
-        copy.from ? *static_cast<const uint4*>(copy.from) : uint4{0, 0, 0, 0};
+    place(copy.to, copy.from ? fetch<uint4>(copy.from) : uint4{0, 0, 0, 0});
 }
 
 template <class T>
@@ -110,7 +127,7 @@ T shuffle(unsigned mask, T value, int source, Site site) {
 
 /// `f` of the old value replaces it; returns the old one.
 template <class T, class F>
-T atomic_update(T* address, F f) {
+__forceinline__ T atomic_update(T* address, F f) {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
   auto* place = reinterpret_cast<Bits*>(address);
   Bits old = __atomic_load_n(place, __ATOMIC_RELAXED);
@@ -193,43 +210,45 @@ inline int __all_sync(unsigned mask, int predicate,
 /// CUDA promises no more than that the caller is among the lanes; here it is alone.
 inline unsigned __activemask() { return 1u << duet::simt::lane(); }
 
-// ---- Atomics: relaxed, as CUDA's are
+// ---- Atomics: relaxed, as CUDA's are. They and the loads below are inlined, so that an access has
+// its place in the kernel.
 
 template <duet::simt::AtomicInteger T>
-T atomicAdd(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicAdd(T* address, std::type_identity_t<T> value) {
   return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
 }
 template <std::floating_point T>
-T atomicAdd(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicAdd(T* address, std::type_identity_t<T> value) {
   return duet::simt::atomic_update(address, [value](T old) { return old + value; });
 }
 template <duet::simt::AtomicInteger T>
-T atomicSub(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicSub(T* address, std::type_identity_t<T> value) {
   return __atomic_fetch_sub(address, value, __ATOMIC_RELAXED);
 }
 template <duet::simt::AtomicInteger T>
-T atomicMin(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicMin(T* address, std::type_identity_t<T> value) {
   return duet::simt::atomic_update(address, [value](T old) { return std::min(old, value); });
 }
 template <duet::simt::AtomicInteger T>
-T atomicMax(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicMax(T* address, std::type_identity_t<T> value) {
   return duet::simt::atomic_update(address, [value](T old) { return std::max(old, value); });
 }
 template <duet::simt::AtomicInteger T>
-T atomicAnd(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicAnd(T* address, std::type_identity_t<T> value) {
   return __atomic_fetch_and(address, value, __ATOMIC_RELAXED);
 }
 template <duet::simt::AtomicInteger T>
-T atomicOr(T* address, std::type_identity_t<T> value) {
+__forceinline__ T atomicOr(T* address, std::type_identity_t<T> value) {
   return __atomic_fetch_or(address, value, __ATOMIC_RELAXED);
 }
 template <duet::simt::AtomicInteger T>
-T atomicCAS(T* address, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
+__forceinline__ T atomicCAS(T* address, std::type_identity_t<T> expected,
+                            std::type_identity_t<T> value) {
   __atomic_compare_exchange_n(address, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   return expected;
 }
 template <class T>
-requires duet::simt::AtomicInteger<T> || std::same_as<T, float> T
+requires duet::simt::AtomicInteger<T> || std::same_as<T, float> __forceinline__ T
 atomicExch(T* address, std::type_identity_t<T> value) {
   return duet::simt::atomic_update(address, [value](T) { return value; });
 }
@@ -237,19 +256,19 @@ atomicExch(T* address, std::type_identity_t<T> value) {
 // ---- Loads, bits and arithmetic
 
 template <class T>
-T __ldg(const T* address) {
+__forceinline__ T __ldg(const T* address) {
   return *address;
 }
 template <class T>
-T __ldcs(const T* address) {
+__forceinline__ T __ldcs(const T* address) {
   return *address;
 }
 template <class T>
-T __ldcg(const T* address) {
+__forceinline__ T __ldcg(const T* address) {
   return *address;
 }
 template <class T>
-void __stcs(T* address, std::type_identity_t<T> value) {
+__forceinline__ void __stcs(T* address, std::type_identity_t<T> value) {
   *address = value;
 }
 

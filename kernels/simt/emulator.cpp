@@ -20,6 +20,7 @@
 #include "kernels/simt/kernel_name.h"
 #include "kernels/simt/memory.h"
 #include "kernels/simt/mma.h"
+#include "kernels/simt/traffic.h"
 
 // Under ThreadSanitizer the kernels are compiled with it and this file is not: its tables belong to
 // all fibers, on purpose. What orders the kernels' accesses is told by `acquire` and `release`.
@@ -44,6 +45,12 @@ namespace {
 constexpr bool tsan = true;
 #else
 constexpr bool tsan = false;
+#endif
+
+#if defined(DUET_SIMT_TRAFFIC)
+constexpr bool traffic = true;
+#else
+constexpr bool traffic = false;
 #endif
 
 // The limits of an H100 (compute capability 9.0).
@@ -88,6 +95,7 @@ struct Thread {
   unsigned warp_cell;
   // Its copies under way are those from `first_copy` to `copies`.
   int copies, first_copy, groups;
+  unsigned meetings;  ///< barriers and warp operations so far
 };
 
 struct Warp {
@@ -321,6 +329,7 @@ void set_running(Thread* thread) {
 void start(Thread& thread, Fiber* fiber) {
   thread.fiber = fiber;
   thread.copies = thread.first_copy = thread.groups = 0;
+  thread.meetings = 0;
 }
 
 /// Leaves `from` for a thread that is ready.
@@ -420,6 +429,7 @@ void join_warp_operation(WarpOperation operation, unsigned mask, Site site) {
                 mask);
   self.operation = operation;
   self.mask = mask;
+  ++self.meetings;
   self.site = site;
   unsigned cell = 0;
   if constexpr (tsan) {
@@ -618,6 +628,7 @@ void run_block() {
   set_running(first);
   counts.switches++;
   host.switch_to(*first->fiber);
+  if constexpr (traffic) count_requests();
 
   const auto finish = [](SharedObject& object) {
     if (!end_use(object) && failure.empty())
@@ -714,6 +725,7 @@ void run_blocks(const GridLaunch& launch) {
 
 void finish_launch(const GridLaunch& launch) {
   acquire(cells.launch_end);
+  if constexpr (traffic) count_launch(launch.kernel);
   if (dynamic_object.memory) free_shared_memory(dynamic_object);
   for (int i = 0; i < shared_object_count; ++i)
     if (shared_objects[i].memory) free_shared_memory(shared_objects[i]);
@@ -800,6 +812,7 @@ int block_barrier(bool predicate, Site site) {
   self.site = site;
   predicate_count += predicate;
   ++arrived_count;
+  ++self.meetings;
   const unsigned cell = barrier_cell;
   release(cells.barriers[cell]);
   if (arrived_count == thread_count) {
@@ -807,6 +820,7 @@ int block_barrier(bool predicate, Site site) {
     arrived_count = predicate_count = 0;
     barrier_cell = new_cell();
     counts.barriers++;
+    if constexpr (traffic) count_requests();
     for (int w = 0; w < warp_count; ++w) make_ready(w, warps[w].alive);
     active_warp = random_bit_of(runnable_warps, random_bits());
   }
@@ -852,10 +866,21 @@ void warp_matrix_rows(const void* row, const void* (&rows)[32], Site site) {
   if (!is_shared(row, 16))
     fail_launch("ldmatrix at {} by thread {}: the row at {} is not in the block's shared memory",
                 place(site), thread_text(self), row);
+  if constexpr (traffic) access_memory(__builtin_return_address(0), row, 16, Access::load);
   self.value = reinterpret_cast<std::uintptr_t>(row);
   self.matrix_rows = rows;
   join_warp_operation(WarpOperation::ldmatrix, 0xffffffffu, site);
 }
+
+#if defined(DUET_SIMT_TRAFFIC)
+void access_memory(const void* code, const void* address, unsigned bytes, Access access) {
+  if (!launching) return;
+  const bool shared = is_shared(address, bytes);
+  if (!shared && !in_device_range(address)) return;  // a local variable
+  note_access(number_of(*running), running->meetings,
+              {code, shared ? Space::shared : Space::device, access, bytes, 0, 0, 0, 0}, address);
+}
+#endif
 
 void memory_fence() {
   acquire(cells.fence);
@@ -870,6 +895,11 @@ void async_issue(void* to, const void* from, bool predicate, Site site) {
   if (!is_shared(to, 16))
     fail_launch("cp_async16 at {} by thread {}: the target {} is not in the block's shared memory",
                 place(site), thread_text(self), to);
+  if constexpr (traffic) {
+    const void* const code = __builtin_return_address(0);
+    if (predicate) access_memory(code, from, 16, Access::load);
+    access_memory(code, to, 16, Access::store);
+  }
   PendingCopy* copies = pending_copies + number_of(self) * max_async_copies;
   if (self.first_copy == self.copies) self.first_copy = self.copies = 0;
   if (self.copies == max_async_copies && self.first_copy > 0) {

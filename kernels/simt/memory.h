@@ -23,6 +23,9 @@ void fill(void* to, unsigned char value, std::size_t bytes);
 /// Whether `pointer` points into a buffer in use (or right behind its end).
 bool contains(const void* pointer);
 
+/// Whether an address is one of the device's, of whatever buffer. Takes no lock.
+bool in_device_range(const void* address);
+
 enum class PointerKind : unsigned char { live, freed, host };
 PointerKind classify(const void* pointer);
 
