@@ -12,16 +12,16 @@ __global__ void __launch_bounds__(block_threads)
   const int channels = static_cast<int>(p.channels);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
-  Wide<T> scale[width];
+  const auto center = simt::load<width>(mean + channel), offset = simt::load<width>(bias + channel),
+             inv_std = inverse_deviation<width>(p, var + channel);
+  auto scale = simt::load<width>(weight + channel);
 #pragma unroll
-  for (int v = 0; v < width; ++v)
-    scale[v] = weight[channel + v] * inverse_deviation(p, var[channel + v]);
-  const auto center = simt::load<width>(mean + channel), offset = simt::load<width>(bias + channel);
+  for (int v = 0; v < width; ++v) scale.at[v] *= inv_std.at[v];
   for_own_rows(rows_per_thread, p.rows, [&](std::int64_t row) {
     auto value = simt::load<width>(x + row * channels + channel);
 #pragma unroll
     for (int v = 0; v < width; ++v)
-      value.at[v] = (value.at[v] - center.at[v]) * scale[v] + offset.at[v];
+      value.at[v] = (value.at[v] - center.at[v]) * scale.at[v] + offset.at[v];
     simt::store<width>(y + row * channels + channel, value);
   });
 }
@@ -53,17 +53,14 @@ __global__ void __launch_bounds__(block_threads)
   const int channels = static_cast<int>(p.channels);
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= channels) return;
-  InputGradient<Wide<T>> gradient[width];
-#pragma unroll
-  for (int v = 0; v < width; ++v)
-    gradient[v] = {p,           channel + v, weight, mean, inverse_deviation(p, var[channel + v]),
-                   grad_weight, grad_bias};
+  const InputGradient<Wide<T>, width> gradient(
+      p, channel, weight, mean, inverse_deviation<width>(p, var + channel), grad_weight, grad_bias);
   for_own_rows(rows_per_thread, p.rows, [&](std::int64_t row) {
     const std::int64_t at = row * channels + channel;
     const auto value = simt::load<width>(x + at);
     auto g = simt::load<width>(grad_y + at);
 #pragma unroll
-    for (int v = 0; v < width; ++v) g.at[v] = gradient[v](g.at[v], value.at[v]);
+    for (int v = 0; v < width; ++v) g.at[v] = gradient(v, g.at[v], value.at[v]);
     simt::store<width>(grad_x + at, g);
   });
 }
@@ -82,7 +79,7 @@ void forward(Exec& exec, const BatchNormParams& p, const T* x, const Wide<T>* we
         simt::launch(exec.stream, normalise<T, width>, layout.grid, layout.block, 0,
                      layout.rows_per_thread, p, x, weight, bias, mean, var, y);
       },
-      x, bias, mean, y);
+      x, weight, bias, mean, var, y);
 }
 
 template <class T>
@@ -105,7 +102,7 @@ void backward(Exec& exec, const BatchNormParams& p, const T* x, const T* grad_y,
                      layout.rows_per_thread, p, x, grad_y, weight, mean, var, grad_weight,
                      grad_bias, grad_x);
       },
-      x, grad_y, mean, grad_x);
+      x, grad_y, weight, mean, var, grad_x, grad_weight, grad_bias);
 }
 
 }  // namespace

@@ -54,10 +54,11 @@ __device__ void sum_columns(int rows_per_thread, std::int64_t rows, int channels
   }
   if (threadIdx.y == 0 && channel < channels) {
     double* sums = partial + std::int64_t{2} * blockIdx.x * channels + channel;
+    for (int i = 0; i < 2; ++i) {
+      simt::Packet<double, width> packet;
 #pragma unroll
-    for (int v = 0; v < width; ++v) {
-      sums[v] = parts[v][thread];
-      sums[channels + v] = parts[width + v][thread];
+      for (int v = 0; v < width; ++v) packet.at[v] = parts[i * width + v][thread];
+      simt::store<width>(sums + i * channels, packet);
     }
   }
 }
@@ -163,28 +164,40 @@ void batch_statistics(Exec& exec, const BatchNormParams& p, const T* x, Wide<T>*
                layout.chunks(), partial, x, mean, var, running_mean, running_var);
 }
 
-/// 1 / sqrt(var + eps).
-template <class T>
-__device__ T inverse_deviation(const BatchNormParams& p, T var) {
-  return T(1) / std::sqrt(var + static_cast<T>(p.eps));
+/// 1 / sqrt(var + eps) of a packet of channels.
+template <int width, class T>
+__device__ simt::Packet<T, width> inverse_deviation(const BatchNormParams& p, const T* var) {
+  auto result = simt::load<width>(var);
+#pragma unroll
+  for (T& value : result.at) value = T(1) / std::sqrt(value + static_cast<T>(p.eps));
+  return result;
 }
 
-/// grad_x = scale · (g − shift − slope · (x − mean)) for one channel; in inference shift and slope
-/// are zero (batchnorm_ref.cpp has the formula).
-template <class T>
+/// grad_x = scale · (g − shift − slope · (x − mean)) for a packet of channels; in inference shift
+/// and slope are zero (batchnorm_ref.cpp has the formula).
+template <class T, int width>
 struct InputGradient {
-  T scale, shift, slope, mean;
+  simt::Packet<T, width> scale, shift, slope, mean;
 
-  InputGradient() = default;
-  __device__ InputGradient(const BatchNormParams& p, int c, const T* weight, const T* mean_of,
-                           T inv_std, const T* grad_weight, const T* grad_bias) {
+  __device__ InputGradient(const BatchNormParams& p, int channel, const T* weight, const T* mean_of,
+                           const simt::Packet<T, width>& inv_std, const T* grad_weight,
+                           const T* grad_bias)
+      : scale(simt::load<width>(weight + channel)),
+        shift(simt::load<width>(grad_bias + channel)),
+        slope(simt::load<width>(grad_weight + channel)),
+        mean(simt::load<width>(mean_of + channel)) {
     const T share = p.training ? T(1) / static_cast<T>(p.rows) : T(0);
-    scale = weight[c] * inv_std;
-    shift = grad_bias[c] * share;
-    slope = grad_weight[c] * share * inv_std;
-    mean = mean_of[c];
+#pragma unroll
+    for (int v = 0; v < width; ++v) {
+      scale.at[v] *= inv_std.at[v];
+      shift.at[v] *= share;
+      slope.at[v] *= share * inv_std.at[v];
+    }
   }
-  __device__ T operator()(T g, T x) const { return scale * (g - shift - slope * (x - mean)); }
+  /// Of the packet's channel v.
+  __device__ T operator()(int v, T g, T x) const {
+    return scale.at[v] * (g - shift.at[v] - slope.at[v] * (x - mean.at[v]));
+  }
 };
 
 }  // namespace duet::batchnorm_parts

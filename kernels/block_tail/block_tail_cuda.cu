@@ -23,18 +23,16 @@ struct Geometry {
 /// A packet of channels' y = (x − mean) · scale + offset.
 template <class W, int width>
 struct Normalisation {
-  W mean[width], inv_std[width], scale[width], offset[width];
+  simt::Packet<W, width> mean, inv_std, scale, offset;
 
   __device__ Normalisation(const BatchNormParams& p, int channel, const W* weight, const W* bias,
-                           const W* mean_of, const W* var) {
+                           const W* mean_of, const W* var)
+      : mean(simt::load<width>(mean_of + channel)),
+        inv_std(inverse_deviation<width>(p, var + channel)),
+        scale(simt::load<width>(weight + channel)),
+        offset(simt::load<width>(bias + channel)) {
 #pragma unroll
-    for (int v = 0; v < width; ++v) {
-      const int c = channel + v;
-      mean[v] = mean_of[c];
-      inv_std[v] = inverse_deviation(p, var[c]);
-      scale[v] = weight[c] * inv_std[v];
-      offset[v] = bias[c];
-    }
+    for (int v = 0; v < width; ++v) scale.at[v] *= inv_std.at[v];
   }
 };
 
@@ -70,7 +68,7 @@ struct Window {
     }
   }
   __device__ W at(int t, int v, const Normalisation<W, width>& n) const {
-    const W y = (x[t].at[v] - n.mean[v]) * n.scale[v] + n.offset[v];
+    const W y = (x[t].at[v] - n.mean.at[v]) * n.scale.at[v] + n.offset.at[v];
     return y < 0 ? W(0) : y;
   }
 };
@@ -166,7 +164,7 @@ __global__ void __launch_bounds__(block_threads)
 #pragma unroll
                                 for (int v = 0; v < width; ++v) {
                                   sum[v] += at_tap[v];
-                                  dot[v] += at_tap[v] * (window.best_x[v] - n.mean[v]);
+                                  dot[v] += at_tap[v] * (window.best_x[v] - n.mean.at[v]);
                                 }
                               });
 }
@@ -181,10 +179,8 @@ __global__ void __launch_bounds__(block_threads)
   const int channel = width * (blockIdx.y * blockDim.x + threadIdx.x);
   if (channel >= g.channels) return;
   const Normalisation<Wide<T>, width> n(norm, channel, weight, bias, mean, var);
-  InputGradient<Wide<T>> gradient[width];
-#pragma unroll
-  for (int v = 0; v < width; ++v)
-    gradient[v] = {norm, channel + v, weight, mean, n.inv_std[v], grad_weight, grad_bias};
+  const InputGradient<Wide<T>, width> gradient(norm, channel, weight, mean, n.inv_std, grad_weight,
+                                               grad_bias);
 
   const std::int64_t rows = norm.rows / (std::int64_t{g.h} * g.w) * g.windows_h * g.windows_w;
   const std::int64_t pitch = std::int64_t{g.w} * g.channels;
@@ -203,7 +199,7 @@ __global__ void __launch_bounds__(block_threads)
 #pragma unroll
         for (int v = 0; v < width; ++v)
           result.at[v] =
-              gradient[v](window.tap[v] == t ? at_tap[v] : Wide<T>(0), window.x[t].at[v]);
+              gradient(v, window.tap[v] == t ? at_tap[v] : Wide<T>(0), window.x[t].at[v]);
         simt::store<width>(grad_x + first + t / pool * pitch + t % pool * g.channels, result);
       }
     } else {
@@ -212,7 +208,7 @@ __global__ void __launch_bounds__(block_threads)
         const std::int64_t at = first + t / pool * pitch + t % pool * g.channels;
         auto value = simt::load<width>(x + at);
 #pragma unroll
-        for (int v = 0; v < width; ++v) value.at[v] = gradient[v](Wide<T>(0), value.at[v]);
+        for (int v = 0; v < width; ++v) value.at[v] = gradient(v, Wide<T>(0), value.at[v]);
         simt::store<width>(grad_x + at, value);
       }
     }
@@ -256,7 +252,7 @@ void forward(Exec& exec, const BlockTailParams& p, const T* x, const Wide<T>* we
                      layout.rows_per_thread, Geometry(p), norm, dropout_of(p), x, weight, bias,
                      mean, var, y);
       },
-      x, y);
+      x, weight, bias, mean, var, y);
 }
 
 template <class T>
@@ -281,7 +277,7 @@ void backward(Exec& exec, const BlockTailParams& p, const T* x, const T* grad_y,
                      inputs.rows_per_thread, Geometry(p), norm, dropout_of(p), x, grad_y, weight,
                      bias, mean, var, grad_weight, grad_bias, grad_x);
       },
-      x, grad_y, grad_x);
+      x, grad_y, weight, bias, mean, var, grad_x, grad_weight, grad_bias);
 }
 
 }  // namespace

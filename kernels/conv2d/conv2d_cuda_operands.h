@@ -207,11 +207,19 @@ void backward_weights(const Conv2dParams& c, const T* x, const T* grad_y, T* gra
                       Multiply&& multiply) {
   const Conv2dGeometry g(c);
   const int pixels = g.n * g.out_h * g.out_w;
-  const bool full = takes_full_packs(x, g.in_channels) && takes_full_packs(grad_y, g.out_channels);
-  with_width<T>(full, [&](auto width) {
-    multiply(MatrixByDepth<T, width>{grad_y, g.out_channels, pixels}, PatchColumns<T, width>{x, g},
-             grad_weight, g.out_channels, g.kernel_h * g.kernel_w * g.in_channels, pixels);
-  });
+  const auto with = [&](auto grad_width, auto width) {
+    multiply(MatrixByDepth<T, grad_width>{grad_y, g.out_channels, pixels},
+             PatchColumns<T, width>{x, g}, grad_weight, g.out_channels,
+             g.kernel_h * g.kernel_w * g.in_channels, pixels);
+  };
+  // An image has three channels, but the gradient of its convolution's result has many.
+  const auto one = std::integral_constant<int, 1>();
+  if (takes_full_packs(grad_y, g.out_channels))
+    with_width<T>(takes_full_packs(x, g.in_channels), [&](auto width) {
+      with(std::integral_constant<int, device_gemm::full_width<T>>(), width);
+    });
+  else
+    with(one, one);
 }
 
 }  // namespace duet::implicit_gemm

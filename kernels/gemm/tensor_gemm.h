@@ -32,19 +32,29 @@ struct Tiling {
   static constexpr int column_fragments = columns / (16 * warp_columns);
   static_assert(row_fragments * 16 * warp_rows == rows);
   static_assert(column_fragments * 16 * warp_columns == columns);
-  /// Registers are limited so that a multiprocessor holds 16 warps.
-  static constexpr int resident_blocks = 512 / threads;
+  /// Registers are limited so that a multiprocessor holds 16 warps; 12 of those that need more: for
+  /// 64 sums a thread and six packs of the next tiles, or for elements that are found one by one.
+  static constexpr int resident_blocks(bool packs) {
+    return threads == 128 && (rows * columns / threads == 64 || !packs) ? 3 : 512 / threads;
+  }
 };
 
-/// A tile of `size` rows in shared memory, and how a warp takes fragments out of it. The padding
-/// keeps what the lanes read together on different banks.
+/// A tile of `size` rows in shared memory, and how a warp takes fragments out of it. What lanes
+/// write or read together is on different banks: the four pieces of 16 bytes in a row along the
+/// depth change places from one pair of rows, 128 bytes, to the next; what runs along rows is
+/// padded.
 template <class T, int size, int depth, bool along_depth>
 struct Tile {
-  static constexpr int pitch = along_depth ? depth + full_width<T> : size + 8;
+  static constexpr int pitch = along_depth ? depth : size + 8;
   static constexpr int elements = pitch * (along_depth ? size : depth);
+  static_assert(depth == 4 * full_width<T>);
 
+  /// Of the piece that begins at k.
   __device__ static __forceinline__ int offset(int row, int k) {
-    return along_depth ? row * pitch + k : k * pitch + row;
+    if constexpr (along_depth)
+      return row * pitch + (k / full_width<T> ^ row / 2 % 4) * full_width<T>;
+    else
+      return k * pitch + row;
   }
 
   /// Of rows row … row + 15 and the 32 bytes of depth from k, in quarters of 8 rows × 16 bytes: the
@@ -130,25 +140,23 @@ __device__ __forceinline__ void multiply_add(float, float (&d)[4], const unsigne
   simt::mma_m16n8k8_tf32(d, a, b);
 }
 
-/// Two neighbours of a row, the second of which may be beyond its end.
+/// Four neighbours of a row of which `there` are within it, all of them with `whole`.
 template <class T>
-__device__ __forceinline__ void store_pair(T* to, float first, float second, bool whole,
-                                           bool both) {
-  const Pack<T, 2> pair{static_cast<T>(first), static_cast<T>(second)};
-  if (whole) {
-    *reinterpret_cast<Pack<T, 2>*>(to) = pair;
-  } else {
-    to[0] = pair.v[0];
-    if (both) to[1] = pair.v[1];
-  }
+__device__ __forceinline__ void store_quad(T* to, const simt::Packet<float, 4>& quad, int there,
+                                           bool whole) {
+  if (whole) return simt::store<4>(to, quad);
+#pragma unroll
+  for (int v = 0; v < 4; ++v)
+    if (v < there) to[v] = static_cast<T>(quad.at[v]);
 }
 
 /// blockIdx.x counts the tiles, those of the same rows side by side, blockIdx.y slices of `slice`
-/// of the depth, whose sums go to `sums` where that is not null. `pairs`: whether two neighbours
+/// of the depth, whose sums go to `sums` where that is not null. `quads`: whether four neighbours
 /// can be stored at once.
 template <class Tiling, class A, class B, class T = typename Tiling::T>
-__global__ void __launch_bounds__(Tiling::threads, Tiling::resident_blocks)
-    multiply_kernel(const A a, const B b, const Output<T> out, float* sums, bool pairs, int depth,
+__global__ void __launch_bounds__(Tiling::threads,
+                                  Tiling::resident_blocks(A::width > 1 && B::width > 1))
+    multiply_kernel(const A a, const B b, const Output<T> out, float* sums, bool quads, int depth,
                     int slice) {
   using Shared = tensor_gemm::Shared<Tiling, A, B>;
   using TileA = typename Shared::TileA;
@@ -206,25 +214,37 @@ __global__ void __launch_bounds__(Tiling::threads, Tiling::resident_blocks)
     }
   }
 
+  // A lane has two neighbours of each eight columns. It changes one pair with the lane beside it,
+  // and has four of every other eight.
+  const int odd = lane % 2;
   const std::int64_t slice_offset = static_cast<std::int64_t>(split) * out.rows * out.columns;
 #pragma unroll
   for (int i = 0; i < Tiling::row_fragments; ++i)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int r = first_row + warp_row + 16 * i + 8 * half + lane / 4;
-      if (r >= out.rows) continue;
 #pragma unroll
-      for (int j = 0; j < 2 * Tiling::column_fragments; ++j) {
-        const int c = first_column + warp_column + 8 * j + lane % 4 * 2;
-        if (c >= out.columns) continue;
-        const bool both = c + 1 < out.columns;
-        const float first = d[i][j][2 * half], second = d[i][j][2 * half + 1];
+      for (int j = 0; j < Tiling::column_fragments; ++j) {
+        simt::Packet<float, 4> quad;
+#pragma unroll
+        for (int v = 0; v < 2; ++v) {
+          const float near = d[i][2 * j][2 * half + v], far = d[i][2 * j + 1][2 * half + v];
+          const float other = __shfl_xor_sync(0xffffffffu, odd ? near : far, 1);
+          quad.at[v] = odd ? other : near;
+          quad.at[2 + v] = odd ? far : other;
+        }
+        const int c = first_column + warp_column + 16 * j + 8 * odd + lane % 4 / 2 * 4;
+        if (r >= out.rows || c >= out.columns) continue;
         const std::int64_t at = static_cast<std::int64_t>(r) * out.columns + c;
-        if (sums)
-          store_pair(sums + slice_offset + at, first, second, pairs, both);
-        else
-          store_pair(out.data + at, out.epilogue(first, c),
-                     both ? out.epilogue(second, c + 1) : 0.0f, pairs, both);
+        const int there = out.columns - c;
+        if (sums) {
+          store_quad(sums + slice_offset + at, quad, there, quads);
+        } else {
+#pragma unroll
+          for (int v = 0; v < 4; ++v)
+            if (v < there) quad.at[v] = out.epilogue(quad.at[v], c + v);
+          store_quad(out.data + at, quad, there, quads);
+        }
       }
     }
 }
@@ -237,31 +257,37 @@ void multiply_tiled(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilo
   const Slices slices(tiles, depth, Tiling::depth);
   const Output<T> out{c, rows, columns, epilogue};
   with_slices(exec, slices, out, 1, [&](float* sums) {
-    const bool pairs =
-        columns % 2 == 0 && (sums || reinterpret_cast<std::uintptr_t>(c) % sizeof(Pack<T, 2>) == 0);
+    const bool quads = columns % 4 == 0 && (sums || simt::is_packed<4>(c));
     simt::launch(exec.stream, multiply_kernel<Tiling, A, B>,
                  dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(slices.count)),
-                 Tiling::threads, Shared<Tiling, A, B>::bytes, a, b, out, sums, pairs, depth,
+                 Tiling::threads, Shared<Tiling, A, B>::bytes, a, b, out, sums, quads, depth,
                  slices.length);
   });
 }
 
 /// The same in the tiles that suit the sizes: up to 32 rows, as a linear layer's batch has, leave
-/// reading the columns as the cost; large tiles pay where they still give an eighth of the device
-/// work.
+/// reading the columns as the cost; large tiles, in which a warp multiplies more with what it reads
+/// from shared memory, pay where they still give an eighth of the device work.
 template <class T, class A, class B>
 void multiply(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilogue, T* c, int rows,
               int columns, int depth) {
   if (rows == 0 || columns == 0) return;
-  if constexpr (A::width > 1) {
+  if constexpr (A::width > 1 && B::width > 1) {
     if (rows <= 32)
       return multiply_tiled<Tiling<T, 32, 128, 1, 4>>(exec, a, b, epilogue, c, rows, columns,
                                                       depth);
-    using Large = Tiling<T, 128, 128, 2, 4>;
-    const std::int64_t blocks =
-        tile_count<Large>(rows, columns) * std::max<std::int64_t>(depth / shortest_slice, 1);
-    if (rows >= 128 && columns >= 128 && blocks >= enough_blocks / 8)
-      return multiply_tiled<Large>(exec, a, b, epilogue, c, rows, columns, depth);
+    const auto large = [&](auto tiling) {
+      using Large = decltype(tiling);
+      const std::int64_t blocks =
+          tile_count<Large>(rows, columns) * std::max<std::int64_t>(depth / shortest_slice, 1);
+      if (rows < Large::rows || columns < Large::columns || blocks < enough_blocks / 8)
+        return false;
+      multiply_tiled<Large>(exec, a, b, epilogue, c, rows, columns, depth);
+      return true;
+    };
+    if (columns > 64 && rows > 64 && large(Tiling<T, 128, 128, 2, 4>())) return;
+    if (columns <= 64 && large(Tiling<T, 128, 64, 2, 2>())) return;
+    if (rows <= 64 && large(Tiling<T, 64, 128, 2, 2>())) return;
   }
   multiply_tiled<Tiling<T, 64, 64, 2, 2>>(exec, a, b, epilogue, c, rows, columns, depth);
 }

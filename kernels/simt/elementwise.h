@@ -1,6 +1,7 @@
 #pragma once
 /// Elementwise kernels. Part of the dialect (simt.h).
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -25,10 +26,15 @@ void launch_elementwise(LaunchStream at, void (*kernel)(Parameters...), std::int
          0, std::forward<Arguments>(arguments)...);
 }
 
+/// The packets of arrays of several types are those of the one whose elements are largest, so that
+/// none is more than one access.
+template <class... T>
+inline constexpr int common_packet_width = std::min({packet_width<T>...});
+
 template <class F, class T, class... X>
 __global__ void map_kernel(std::int64_t count, F f, T* y, const X*... x) {
-  constexpr int width = packet_width<T>;
-  const std::int64_t i = first_element<T>();
+  constexpr int width = common_packet_width<T, X...>;
+  const std::int64_t i = width * (blockIdx.x * std::int64_t{elementwise_threads} + threadIdx.x);
   const auto map_packet = [f](const auto&... in) {
     Packet<Wide<T>, width> out;
 #pragma unroll
@@ -42,7 +48,9 @@ __global__ void map_kernel(std::int64_t count, F f, T* y, const X*... x) {
 /// type Wide<T> and returns one.
 template <class F, class T, class... X>
 void map(LaunchStream at, std::int64_t count, F f, T* y, const X*... x) {
-  launch_elementwise<T>(at, map_kernel<F, T, X...>, count, count, f, y, x...);
+  launch(at, map_kernel<F, T, X...>,
+         blocks_for(count, elementwise_threads * common_packet_width<T, X...>), elementwise_threads,
+         0, count, f, y, x...);
 }
 
 template <class Body>

@@ -81,6 +81,10 @@ const LargeCase large_cases[] = {
     {forward_biased_relu, {1, 17, 16, 88, 132, 3, 3, 1, 1, 1, 1}},
     {backward_data, {1, 17, 16, 132, 88, 3, 3, 1, 1, 1, 1}},
     {backward_weights, {2, 26, 24, 16, 132, 3, 3, 1, 1, 1, 1}},
+    // For those of tensor cores that are long in one direction.
+    {forward_biased_relu, {1, 22, 19, 128, 64, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 22, 19, 64, 128, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {2, 28, 26, 40, 64, 3, 3, 1, 1, 1, 1}},
     // The same for Winograd's products,
     {forward_biased_relu, {1, 48, 44, 16, 132, 3, 3, 1, 1, 1, 1}},
     {backward_data, {1, 48, 44, 132, 16, 3, 3, 1, 1, 1, 1}},
