@@ -22,8 +22,22 @@ struct Frames {
   const T* window;          ///< (n_fft)
   const Complex<T>* roots;  ///< (n_fft): exp(−2πi / n_fft · k)
   const MelSpan* filters;   ///< (n_mels)
+  /// (the longest filter's length, n_mels): neighbouring filters side by side.
   const T* weights;
 };
+
+/// How many frames of a clip a block of threads takes, one after the other in time: the more, the
+/// fewer bytes are written beside those that are meant. As many as shared memory holds.
+template <class T>
+int frames_a_block(const SpectrogramParams& p) {
+  constexpr std::size_t most_bytes = 128 << 10;
+  return 4 * static_cast<std::size_t>(p.n_fft) * sizeof(Complex<T>) <= most_bytes ? 4 : 1;
+}
+template <class T>
+std::int64_t blocks_a_clip(const SpectrogramParams& p) {
+  const int at_once = frames_a_block<T>(p);
+  return (p.frames() + at_once - 1) / at_once;
+}
 
 /// The tables are made once for each device and kind of frame and stay where they are, so that a
 /// captured graph may hold their addresses.
@@ -35,7 +49,7 @@ template <class T>
 void window(Exec&, const SpectrogramParams&, const Frames<T>&, const T* x, T* windowed);
 
 /// spectrum (N · frames, n_fft / 2 + 1) → y (N, n_mels, frames) mel energies, and the greatest of
-/// each frame, loudest (N, frames).
+/// each block, loudest (N, blocks_a_clip).
 template <class T>
 void mel_energies(Exec&, const SpectrogramParams&, const Frames<T>&, const Complex<T>* spectrum,
                   T* y, T* loudest);

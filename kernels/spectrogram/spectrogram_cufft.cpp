@@ -73,7 +73,7 @@ void forward(Exec& exec, const SpectrogramParams& p, const T* x, T* y) {
   T* windowed = exec.workspace.allocate_array<T>(count * p.n_fft);
   auto* spectrum =
       exec.workspace.allocate_array<spectrogram::Complex<T>>(count * (p.n_fft / 2 + 1));
-  T* loudest = exec.workspace.allocate_array<T>(count);
+  T* loudest = exec.workspace.allocate_array<T>(p.batch * spectrogram::blocks_a_clip<T>(p));
   spectrogram::window(exec, p, frames, x, windowed);
   transform(exec, p, windowed, spectrum);
   spectrogram::mel_energies(exec, p, frames, spectrum, y, loudest);
