@@ -8,14 +8,19 @@
 /// how many megabytes of device memory move, beside each operand counted once; how many of the
 /// sectors that requests touch would have done; into how many turns conflicts stretch one of shared
 /// memory. With --places, the lines of source that fall short.
+///
+/// --check fails where a kernel falls short that is not in the file, with a reason, and where one
+/// that is does so no more.
 
 #include <dlfcn.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <regex>
 
 #include "apps/cli/config.h"
@@ -31,10 +36,14 @@ using namespace duet::bench;
 namespace {
 
 struct Options {
-  std::string precision = "f32", preset = "small", filter;
+  std::string precision = "f32", preset = "small", filter, check;
   std::int64_t batch = 2;
   bool places = false;
 };
+
+/// What a kernel may fall short of: of the sectors that its requests touch, so many would do, and
+/// conflicts make its requests to shared memory so many times as long.
+constexpr double least_share = 0.75, most_times = 1.25;
 
 struct Units {
   std::uint64_t counted = 0, least = 0;
@@ -44,12 +53,9 @@ struct Units {
     least += place.least_units;
   }
   /// Of what was counted, what was needed.
-  std::string percent() const {
-    return counted == 0 ? "" : fmt::format("{:.0f}", 100.0 * double(least) / double(counted));
-  }
-  std::string times() const {
-    return counted == 0 ? "" : fmt::format("{:.2f}", double(counted) / double(least));
-  }
+  double share() const { return counted == 0 ? 1 : double(least) / double(counted); }
+  std::string percent() const { return counted == 0 ? "" : fmt::format("{:.0f}", 100 * share()); }
+  std::string times() const { return counted == 0 ? "" : fmt::format("{:.2f}", 1 / share()); }
 };
 
 struct Sums {
@@ -57,6 +63,9 @@ struct Sums {
   std::uint64_t requests = 0, bytes = 0;  // of device memory, by lanes
   std::uint64_t loaded = 0, stored = 0;
 
+  bool falls_short() const {
+    return device.share() < least_share || 1 / shared.share() > most_times;
+  }
   void add(const simt::KernelTraffic& kernel) {
     loaded += kernel.loaded;
     stored += kernel.stored;
@@ -142,38 +151,109 @@ void print(const std::string& name, double operands, const Sums& sums) {
             << std::flush;
 }
 
-void report(const Call& call, const std::vector<simt::KernelTraffic>& kernels, bool places) {
-  Sums all;
-  for (const simt::KernelTraffic& kernel : kernels) all.add(kernel);
-  print(call.text(), call.bytes, all);
-  const SourceLines lines(places ? kernels : std::vector<simt::KernelTraffic>());
-  for (const simt::KernelTraffic& kernel : kernels) {
-    Sums sums;
-    sums.add(kernel);
-    const std::string times = kernel.launches > 1 ? fmt::format("{} x ", kernel.launches) : "";
-    print("  " + times + simt::kernel_name(kernel.kernel), 0, sums);
-    if (places) print_places(kernel, lines);
+/// The kernels that may fall short: lines of a regular expression that is looked for in the call
+/// and the kernel's name, a colon and the reason.
+class Exceptions {
+ public:
+  explicit Exceptions(const std::string& file) {
+    std::ifstream in(file);
+    require(in.is_open(), "{} cannot be read", file);
+    for (std::string line; std::getline(in, line);) {
+      if (line.empty() || line.front() == '#') continue;
+      const std::size_t colon = line.find(" : ");
+      require(colon != std::string::npos, "{}: no reason in '{}'", file, line);
+      lines_.push_back({line.substr(0, colon), std::regex(line.substr(0, colon)), false});
+    }
   }
-}
+  bool have(const std::string& text) {
+    bool found = false;
+    for (Line& line : lines_)
+      if (std::regex_search(text, line.pattern)) found = line.needed = true;
+    return found;
+  }
+  std::vector<std::string> not_needed() const {
+    std::vector<std::string> result;
+    for (const Line& line : lines_)
+      if (!line.needed) result.push_back(line.text);
+    return result;
+  }
+
+ private:
+  struct Line {
+    std::string text;
+    std::regex pattern;
+    bool needed;
+  };
+  std::vector<Line> lines_;
+};
+
+class Report {
+ public:
+  explicit Report(const Options& options) : places_(options.places) {
+    if (!options.check.empty()) exceptions_.emplace(options.check);
+    std::cout << fmt::format("{:>8} {:>8} {:>6} {:>7} {:>9} {:>7}  {}\n", "MB", "operands", "ratio",
+                             "B/req", "sectors %", "turns", "call");
+  }
+
+  void add(const Call& call, const std::vector<simt::KernelTraffic>& kernels) {
+    Sums all;
+    for (const simt::KernelTraffic& kernel : kernels) all.add(kernel);
+    print(call.text(), call.bytes, all);
+    const SourceLines lines(places_ ? kernels : std::vector<simt::KernelTraffic>());
+    for (const simt::KernelTraffic& kernel : kernels) {
+      Sums sums;
+      sums.add(kernel);
+      const std::string name = simt::kernel_name(kernel.kernel);
+      const std::string times = kernel.launches > 1 ? fmt::format("{} x ", kernel.launches) : "";
+      print("  " + times + name, 0, sums);
+      if (places_) print_places(kernel, lines);
+      if (!exceptions_ || !sums.falls_short()) continue;
+      const std::string text = call.text() + " " + name;
+      if (!exceptions_->have(text)) short_.push_back(text);
+    }
+  }
+
+  /// Says what --check found; whether that is nothing.
+  bool passes() const {
+    if (!exceptions_) return true;
+    for (const std::string& text : short_)
+      std::cerr << fmt::format(
+          "{}: less than {:.0f} % of its sectors would do, or conflicts make its "
+          "turns {} times as many\n",
+          text, 100 * least_share, most_times);
+    const std::vector<std::string> not_needed = exceptions_->not_needed();
+    for (const std::string& text : not_needed)
+      std::cerr << fmt::format("{}: falls short no more, remove the line\n", text);
+    return short_.empty() && not_needed.empty();
+  }
+
+ private:
+  bool places_;
+  std::optional<Exceptions> exceptions_;
+  std::vector<std::string> short_;
+};
 
 int run(const Options& options) {
-  Config config = resolve({}, {{"preset", options.preset}, {"precision", options.precision}});
-  config.batch_size = options.batch;
   const Device device{DeviceType::simt};
   const std::regex filter(options.filter);
-  const Precision precision = precision_of(config, device);
-  const CallOptions calls{device, precision,
-                          [&](const std::string& text) { return std::regex_search(text, filter); }};
-  std::cout << fmt::format("{:>8} {:>8} {:>6} {:>7} {:>9} {:>7}  {}\n", "MB", "operands", "ratio",
-                           "B/req", "sectors %", "turns", "call");
+  Report report(options);
   bool failed = false;
-  for (const Case& c : cases(config, precision))
-    failed |= !for_each_call(c, calls, [&](const Call& call, const auto& call_again) {
-                 simt::take_traffic();
-                 call_again(0);
-                 report(call, simt::take_traffic(), options.places);
-               }).empty();
-  return failed ? exit_failure : 0;
+  for (const std::string precision : {"f32", "tf32", "bf16"}) {
+    if (options.precision != "all" && options.precision != precision) continue;
+    Config config = resolve({}, {{"preset", options.preset}, {"precision", precision}});
+    config.batch_size = options.batch;
+    // The naive rows are there to be read.
+    const CallOptions calls{device, precision_of(config, device), [&](const std::string& text) {
+                              return std::regex_search(text, filter) && !text.ends_with("naive");
+                            }};
+    for (const Case& c : cases(config, calls.precision))
+      failed |= !for_each_call(c, calls, [&](const Call& call, const auto& call_again) {
+                   simt::take_traffic();
+                   call_again(0);
+                   report.add(call, simt::take_traffic());
+                 }).empty();
+  }
+  return failed || !report.passes() ? exit_failure : 0;
 }
 
 }  // namespace
@@ -182,10 +262,14 @@ int main(int argc, char** argv) {
   return run_program("kernel_traffic", [&] {
     Options options;
     CLI::App app("Counts what each CUDA kernel asks of memory");
-    app.add_option("--precision", options.precision, "f32, tf32 or bf16");
+    app.add_option("--precision", options.precision, "f32, tf32, bf16 or all")
+        ->check(CLI::IsMember({"f32", "tf32", "bf16", "all"}));
     app.add_option("--preset", options.preset, "the network whose shapes are taken");
     app.add_option("--batch", options.batch, "pairs in a batch");
-    app.add_option("--filter", options.filter, "of 'op call direction row', a regular expression");
+    CLI::Option* filter = app.add_option("--filter", options.filter,
+                                         "of 'op call direction row', a regular expression");
+    app.add_option("--check", options.check, "a file of the kernels that may fall short")
+        ->excludes(filter);
     app.add_flag("--places", options.places, "also print the lines of source that fall short");
     try {
       app.parse(argc, argv);

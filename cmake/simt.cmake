@@ -9,6 +9,12 @@
 
 include(CheckLinkerFlag)
 
+# The compiler's options that `traffic` needs are GCC's.
+set(DUET_COUNTS_TRAFFIC OFF)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT DUET_SANITIZE)
+  set(DUET_COUNTS_TRAFFIC ON)
+endif()
+
 # duet_simt_flavour(FLAVOUR): makes the targets duet_simt_options_FLAVOUR (how to compile and link) and duet_simt_FLAVOUR
 # (the objects of the emulator). Flavours are made when they are first asked for.
 function(duet_simt_flavour flavour)
@@ -29,7 +35,7 @@ function(duet_simt_flavour flavour)
   elseif(flavour STREQUAL traffic)
     # The compiler's calls at each access, and none of ThreadSanitizer's library. Optimised, for what is read once to be read once,
     # but not so that packets are taken apart and neighbours joined.
-    target_compile_options(${options} INTERFACE -O2 -g -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-tree-sra
+    target_compile_options(${options} INTERFACE -O2 -g1 -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fno-tree-sra
                            -fno-tree-vectorize -fno-store-merging -fno-tree-loop-distribute-patterns)
     target_compile_definitions(${options} INTERFACE DUET_SIMT_TRAFFIC)
   elseif(NOT flavour STREQUAL plain)
