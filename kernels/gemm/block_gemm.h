@@ -28,8 +28,12 @@ struct Tiling {
   static constexpr int column_packs = columns / (warp_columns * column_stride);
   static_assert(row_packs * warp_rows * row_stride == rows);
   static_assert(column_packs * warp_columns * column_stride == columns);
-  /// In f32, registers are limited so that a multiprocessor holds 16 warps; an f64 takes two.
-  static constexpr int resident_blocks = std::is_same_v<T, float> ? 512 / threads : 1;
+  /// In f32, registers are limited so that a multiprocessor holds 16 warps, or 12 of those that
+  /// have 64 sums a thread and more packs of the next tiles than 256 threads would; an f64 takes
+  /// two.
+  static constexpr bool needs_more = rows * columns / threads == 64 && threads < 256;
+  static constexpr int resident_blocks =
+      std::is_same_v<T, float> ? (needs_more ? 384 : 512) / threads : 1;
   /// Keeps the rows of a tile in shared memory 16 bytes aligned and off each other's banks.
   static constexpr int padding = 4;
 };
@@ -183,20 +187,25 @@ void multiply_tiled(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilo
   });
 }
 
-/// The same in the tiles that suit the sizes.
+/// The same in the tiles that suit the sizes: of those that pay, the first, in which a thread has 8
+/// × 8 sums, twice as many as in the last for what it reads from shared memory.
 template <class T, class A, class B>
 void multiply(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilogue, T* c, int rows,
               int columns, int depth, int batch = 1) {
-  // A thread with 8 × 8 sums does twice the work of one with 8 × 4 for what it reads from shared
-  // memory. It pays where the fewer, larger tiles still give an eighth of the device work.
+  const auto in = [&](auto tiling) {
+    multiply_tiled<decltype(tiling)>(exec, a, b, epilogue, c, rows, columns, depth, batch);
+  };
   if constexpr (std::is_same_v<T, float> && A::width == 4 && B::width == 4) {
-    using Large = Tiling<T, 128, 128, 8, 4, 2>;
-    const std::int64_t slices = std::max<std::int64_t>(depth / shortest_slice, 1);
-    const std::int64_t blocks = tile_count<Large>(rows, columns) * slices * batch;
-    if (rows >= 128 && columns >= 128 && blocks >= enough_blocks / 8)
-      return multiply_tiled<Large>(exec, a, b, epilogue, c, rows, columns, depth, batch);
+    const auto if_it_pays = [&](auto tiling) {
+      const bool it_does = pays<decltype(tiling)>(rows, columns, depth, batch);
+      if (it_does) in(tiling);
+      return it_does;
+    };
+    if (if_it_pays(Tiling<T, 128, 128, 8, 4, 2>()) || if_it_pays(Tiling<T, 128, 64, 8, 4, 1>()) ||
+        if_it_pays(Tiling<T, 64, 128, 8, 2, 2>()) || if_it_pays(Tiling<T, 64, 64, 8, 2, 1>()))
+      return;
   }
-  multiply_tiled<Tiling<T, 64, 64, 8, 2, 2>>(exec, a, b, epilogue, c, rows, columns, depth, batch);
+  in(Tiling<T, 64, 64, 8, 2, 2>());
 }
 
 }  // namespace duet::block_gemm

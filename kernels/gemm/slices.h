@@ -44,6 +44,15 @@ std::int64_t tile_count(int rows, int columns) {
   return divide_up(rows, Tiling::rows) * divide_up(columns, Tiling::columns);
 }
 
+/// Whether tiles as large as these pay: they fit, and there are enough of them, in slices, to give
+/// an eighth of the device work.
+template <class Tiling>
+bool pays(int rows, int columns, int depth, std::int64_t batch = 1) {
+  const std::int64_t slices = std::max<std::int64_t>(depth / shortest_slice, 1);
+  return rows >= Tiling::rows && columns >= Tiling::columns &&
+         tile_count<Tiling>(rows, columns) * slices * batch >= enough_blocks / 8;
+}
+
 struct Slices {
   int length, count;
 

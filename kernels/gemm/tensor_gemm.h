@@ -266,30 +266,27 @@ void multiply_tiled(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilo
 }
 
 /// The same in the tiles that suit the sizes: up to 32 rows, as a linear layer's batch has, leave
-/// reading the columns as the cost; large tiles, in which a warp multiplies more with what it reads
-/// from shared memory, pay where they still give an eighth of the device work.
+/// reading the columns as the cost; otherwise the first that pay, in which a warp multiplies more
+/// with what it reads from shared memory than in the last.
 template <class T, class A, class B>
 void multiply(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilogue, T* c, int rows,
               int columns, int depth) {
   if (rows == 0 || columns == 0) return;
+  const auto in = [&](auto tiling) {
+    multiply_tiled<decltype(tiling)>(exec, a, b, epilogue, c, rows, columns, depth);
+  };
   if constexpr (A::width > 1 && B::width > 1) {
-    if (rows <= 32)
-      return multiply_tiled<Tiling<T, 32, 128, 1, 4>>(exec, a, b, epilogue, c, rows, columns,
-                                                      depth);
-    const auto large = [&](auto tiling) {
-      using Large = decltype(tiling);
-      const std::int64_t blocks =
-          tile_count<Large>(rows, columns) * std::max<std::int64_t>(depth / shortest_slice, 1);
-      if (rows < Large::rows || columns < Large::columns || blocks < enough_blocks / 8)
-        return false;
-      multiply_tiled<Large>(exec, a, b, epilogue, c, rows, columns, depth);
-      return true;
+    if (rows <= 32) return in(Tiling<T, 32, 128, 1, 4>());
+    const auto if_it_pays = [&](auto tiling) {
+      const bool it_does = pays<decltype(tiling)>(rows, columns, depth);
+      if (it_does) in(tiling);
+      return it_does;
     };
-    if (columns > 64 && rows > 64 && large(Tiling<T, 128, 128, 2, 4>())) return;
-    if (columns <= 64 && large(Tiling<T, 128, 64, 2, 2>())) return;
-    if (rows <= 64 && large(Tiling<T, 64, 128, 2, 2>())) return;
+    if (if_it_pays(Tiling<T, 128, 128, 2, 4>()) || if_it_pays(Tiling<T, 128, 64, 2, 2>()) ||
+        if_it_pays(Tiling<T, 64, 128, 2, 2>()))
+      return;
   }
-  multiply_tiled<Tiling<T, 64, 64, 2, 2>>(exec, a, b, epilogue, c, rows, columns, depth);
+  in(Tiling<T, 64, 64, 2, 2>());
 }
 
 /// `multiply` for the operands of an op's direction, which are all that it lacks.

@@ -25,6 +25,13 @@ const std::vector<LinearParams> cases = {
     {1, 516, 10}, {8, 640, 20},  {30, 264, 36}, {600, 150, 15},
 };
 
+/// For the larger tiles of the emulated kernels: 128 x 128, 128 x 64, 64 x 128 and 64 x 64 of half
+/// as many threads; ragged ones, whose depth is cut into slices.
+struct LargeCase {
+  std::int64_t rows, columns, depth;
+};
+const LargeCase large_cases[] = {{260, 132, 900}, {260, 64, 1500}, {70, 132, 1200}, {70, 68, 1200}};
+
 enum Direction : std::uint8_t {
   forward,
   forward_biased,
@@ -180,6 +187,32 @@ TEST_CASE("linear: every row agrees with the reference in float64") {
   for (const char* row : {"simt.tensor_core", "cuda.tensor_core"}) supported.erase(row);
   for (const auto& entry : supported)
     CHECK_MESSAGE(entry.second > 0, entry.first << " supports none of the cases");
+}
+
+TEST_CASE("linear: large calls of the kernels agree with the reference in float64") {
+  std::map<std::string, int> compared;
+  for (const auto& [rows, columns, depth] : large_cases) {
+    const std::pair<Direction, LinearParams> calls[] = {
+        {forward_biased_relu, {rows, depth, columns}},
+        {backward_data, {rows, columns, depth}},
+        {backward_weights, {depth, columns, rows}},
+    };
+    for (const auto& [d, p] : calls) {
+      const Operands f32(p, DType::f32), f64(p, DType::f64);
+      const Array truth = run(reference(), d, p, f64),
+                  sums = run(reference(), without_relu(d), p, f64);
+      for (const LinearRow& row : linear_rows().rows())
+        if (row.device != DeviceType::cpu && row.supports(p, DType::f32)) {
+          INFO(name(row, d, p, DType::f32));
+          ++compared[row.name];
+          CHECK(run(row, d, p, f32).distance(truth) <=
+                test::sum_tolerance(reduction_length(d, p), DType::f32, sums));
+        }
+      compare_tensor_cores(p, d, compared);
+    }
+  }
+  CHECK(compared["simt.tiled"] > 0);
+  CHECK(compared["simt.tensor_core bf16"] > 0);
 }
 
 TEST_CASE("linear: tensor cores agree with the reference in float64, bf16 and TF32") {
