@@ -1,13 +1,13 @@
 /// What each CUDA kernel asks of memory, counted by the emulator (kernels/simt/traffic.h):
 ///
-///   kernel_traffic [--precision tf32|bf16] [--preset small] [--batch 2] [--filter
-///   'conv2d.*block1']
-///                  [--places]
+///   kernel_traffic [--precision tf32|bf16|all] [--preset small] [--batch 2]
+///                  [--filter 'conv2d.*block1'] [--kernels] [--places]
+///   kernel_traffic --check bench/kernel_traffic.txt
 ///
-/// A line for each call of each row, at a network's shapes, and one for each kernel it launches:
-/// how many megabytes of device memory move, beside each operand counted once; how many of the
-/// sectors that requests touch would have done; into how many turns conflicts stretch one of shared
-/// memory. With --places, the lines of source that fall short.
+/// A line for each call of each row, at a network's shapes, and with --kernels one for each kernel
+/// that it launches: how many megabytes of device memory move, beside each operand counted once;
+/// how many of the sectors that requests touch would have done; into how many turns conflicts
+/// stretch one of shared memory. With --places, also the lines of source that fall short.
 ///
 /// --check fails where a kernel falls short that is not in the file, with a reason, and where one
 /// that is does so no more.
@@ -38,7 +38,7 @@ namespace {
 struct Options {
   std::string precision = "f32", preset = "small", filter, check;
   std::int64_t batch = 2;
-  bool places = false;
+  bool kernels = false, places = false;
 };
 
 /// What a kernel may fall short of: of the sectors that its requests touch, so many would do, and
@@ -189,7 +189,8 @@ class Exceptions {
 
 class Report {
  public:
-  explicit Report(const Options& options) : places_(options.places) {
+  explicit Report(const Options& options)
+      : kernels_(options.kernels || options.places), places_(options.places) {
     if (!options.check.empty()) exceptions_.emplace(options.check);
     std::cout << fmt::format("{:>8} {:>8} {:>6} {:>7} {:>9} {:>7}  {}\n", "MB", "operands", "ratio",
                              "B/req", "sectors %", "turns", "call");
@@ -205,7 +206,7 @@ class Report {
       sums.add(kernel);
       const std::string name = simt::kernel_name(kernel.kernel);
       const std::string times = kernel.launches > 1 ? fmt::format("{} x ", kernel.launches) : "";
-      print("  " + times + name, 0, sums);
+      if (kernels_) print("  " + times + name, 0, sums);
       if (places_) print_places(kernel, lines);
       if (!exceptions_ || !sums.falls_short()) continue;
       const std::string text = call.text() + " " + name;
@@ -228,7 +229,7 @@ class Report {
   }
 
  private:
-  bool places_;
+  bool kernels_, places_;
   std::optional<Exceptions> exceptions_;
   std::vector<std::string> short_;
 };
@@ -270,7 +271,8 @@ int main(int argc, char** argv) {
                                          "of 'op call direction row', a regular expression");
     app.add_option("--check", options.check, "a file of the kernels that may fall short")
         ->excludes(filter);
-    app.add_flag("--places", options.places, "also print the lines of source that fall short");
+    app.add_flag("--kernels", options.kernels, "also print a line for each kernel");
+    app.add_flag("--places", options.places, "and the lines of source that fall short");
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
