@@ -41,7 +41,8 @@ struct Help : CLI::Formatter {
 };
 
 /// What --demo chooses where nothing else was said: settings with which it ends within a minute on
-/// two cores, and whose first steps are small enough that every device has the same losses.
+/// two cores, and whose first steps are small enough that every device has the same losses, to
+/// 1e-4.
 const Settings demo_defaults = {
     {"preset", "tiny"}, {"epochs", "12"}, {"lr", "0.001"}, {"warmup_steps", "40"}};
 

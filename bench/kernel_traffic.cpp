@@ -9,8 +9,8 @@
 /// how many of the sectors that requests touch would have done; into how many turns conflicts
 /// stretch one of shared memory. With --places, also the lines of source that fall short.
 ///
-/// --check fails where a kernel falls short that is not in the file, with a reason, and where one
-/// that is does so no more.
+/// --check, in all precisions, fails where a kernel falls short that is not in the file, with a
+/// reason, and where one that is does so no more.
 
 #include <dlfcn.h>
 
@@ -240,7 +240,8 @@ int run(const Options& options) {
   Report report(options);
   bool failed = false;
   for (const std::string precision : {"f32", "tf32", "bf16"}) {
-    if (options.precision != "all" && options.precision != precision) continue;
+    const bool all = options.precision == "all" || !options.check.empty();
+    if (!all && options.precision != precision) continue;
     Config config = resolve({}, {{"preset", options.preset}, {"precision", precision}});
     config.batch_size = options.batch;
     // The naive rows are there to be read.

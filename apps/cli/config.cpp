@@ -257,7 +257,7 @@ const std::vector<Option>& options() {
       {"training",
        "warmup_steps",
        &C::warmup_steps,
-       "first steps, over which the learning rate rises from 0 to what it would be",
+       "first steps, over which the learning rate rises evenly to what it would be",
        {},
        0,
        huge},

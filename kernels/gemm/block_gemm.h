@@ -31,9 +31,9 @@ struct Tiling {
   /// In f32, registers are limited so that a multiprocessor holds 16 warps, or 12 of those that
   /// have 64 sums a thread and more packs of the next tiles than 256 threads would; an f64 takes
   /// two.
-  static constexpr bool needs_more = rows * columns / threads == 64 && threads < 256;
+  static constexpr bool many_registers = rows * columns / threads == 64 && threads < 256;
   static constexpr int resident_blocks =
-      std::is_same_v<T, float> ? (needs_more ? 384 : 512) / threads : 1;
+      std::is_same_v<T, float> ? (many_registers ? 384 : 512) / threads : 1;
   /// Keeps the rows of a tile in shared memory 16 bytes aligned and off each other's banks.
   static constexpr int padding = 4;
 };
@@ -196,13 +196,9 @@ void multiply(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilogue, T
     multiply_tiled<decltype(tiling)>(exec, a, b, epilogue, c, rows, columns, depth, batch);
   };
   if constexpr (std::is_same_v<T, float> && A::width == 4 && B::width == 4) {
-    const auto if_it_pays = [&](auto tiling) {
-      const bool it_does = pays<decltype(tiling)>(rows, columns, depth, batch);
-      if (it_does) in(tiling);
-      return it_does;
-    };
-    if (if_it_pays(Tiling<T, 128, 128, 8, 4, 2>()) || if_it_pays(Tiling<T, 128, 64, 8, 4, 1>()) ||
-        if_it_pays(Tiling<T, 64, 128, 8, 2, 2>()) || if_it_pays(Tiling<T, 64, 64, 8, 2, 1>()))
+    if (with_tiling_that_pays<Tiling<T, 128, 128, 8, 4, 2>, Tiling<T, 128, 64, 8, 4, 1>,
+                              Tiling<T, 64, 128, 8, 2, 2>, Tiling<T, 64, 64, 8, 2, 1>>(
+            rows, columns, depth, batch, in))
       return;
   }
   in(Tiling<T, 64, 64, 8, 2, 2>());

@@ -45,12 +45,19 @@ std::int64_t tile_count(int rows, int columns) {
 }
 
 /// Whether tiles as large as these pay: they fit, and there are enough of them, in slices, to give
-/// an eighth of the device work.
+/// an eighth of the device work, which blocks of 256 threads fill.
 template <class Tiling>
-bool pays(int rows, int columns, int depth, std::int64_t batch = 1) {
+bool pays(int rows, int columns, int depth, std::int64_t batch) {
   const std::int64_t slices = std::max<std::int64_t>(depth / shortest_slice, 1);
   return rows >= Tiling::rows && columns >= Tiling::columns &&
-         tile_count<Tiling>(rows, columns) * slices * batch >= enough_blocks / 8;
+         tile_count<Tiling>(rows, columns) * slices * batch * Tiling::threads >=
+             enough_blocks / 8 * 256;
+}
+
+/// Calls `f` with the first of the tilings that pays; false where none does.
+template <class... Tilings, class F>
+bool with_tiling_that_pays(int rows, int columns, int depth, std::int64_t batch, F&& f) {
+  return ((pays<Tilings>(rows, columns, depth, batch) && (f(Tilings()), true)) || ...);
 }
 
 struct Slices {

@@ -277,13 +277,8 @@ void multiply(Exec& exec, const A& a, const B& b, const Epilogue<T>& epilogue, T
   };
   if constexpr (A::width > 1 && B::width > 1) {
     if (rows <= 32) return in(Tiling<T, 32, 128, 1, 4>());
-    const auto if_it_pays = [&](auto tiling) {
-      const bool it_does = pays<decltype(tiling)>(rows, columns, depth);
-      if (it_does) in(tiling);
-      return it_does;
-    };
-    if (if_it_pays(Tiling<T, 128, 128, 2, 4>()) || if_it_pays(Tiling<T, 128, 64, 2, 2>()) ||
-        if_it_pays(Tiling<T, 64, 128, 2, 2>()))
+    if (with_tiling_that_pays<Tiling<T, 128, 128, 2, 4>, Tiling<T, 128, 64, 2, 2>,
+                              Tiling<T, 64, 128, 2, 2>>(rows, columns, depth, 1, in))
       return;
   }
   in(Tiling<T, 64, 64, 2, 2>());

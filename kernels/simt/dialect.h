@@ -76,11 +76,11 @@ inline void mma_m16n8k16_bf16(float (&d)[4], const unsigned (&a)[4], const unsig
 
 /// An access in the kernel's own object file, for the sanitizers to see.
 template <class T>
-DUET_SIMT_UNSEEN T fetch(const void* from) {
+DUET_SIMT_UNSEEN T emulated_load(const void* from) {
   return *static_cast<const T*>(from);
 }
 template <class T>
-DUET_SIMT_UNSEEN void place(void* to, T value) {
+DUET_SIMT_UNSEEN void emulated_store(void* to, T value) {
   *static_cast<T*>(to) = value;
 }
 
@@ -89,7 +89,7 @@ __forceinline__ void ldmatrix_x4(unsigned (&r)[4], const void* row, Site site = 
   warp_matrix_rows(row, rows, site);
   const unsigned g = lane() / 4, t = lane() % 4;
   for (unsigned i = 0; i < 4; ++i)
-    r[i] = fetch<unsigned>(static_cast<const unsigned*>(rows[8 * i + g]) + t);
+    r[i] = emulated_load<unsigned>(static_cast<const unsigned*>(rows[8 * i + g]) + t);
 }
 __forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* row,
                                        Site site = Site::here()) {
@@ -97,7 +97,7 @@ __forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* row,
   warp_matrix_rows(row, rows, site);
   const unsigned g = lane() / 4, t = lane() % 4;
   const auto at = [&](unsigned i) {
-    return unsigned{fetch<std::uint16_t>(static_cast<const std::uint16_t*>(rows[i]) + g)};
+    return unsigned{emulated_load<std::uint16_t>(static_cast<const std::uint16_t*>(rows[i]) + g)};
   };
   for (unsigned i = 0; i < 4; ++i) r[i] = at(8 * i + 2 * t) | at(8 * i + 2 * t + 1) << 16;
 }
@@ -106,13 +106,13 @@ __forceinline__ void ldmatrix_x4_trans(unsigned (&r)[4], const void* row,
 __forceinline__ void cp_async16(void* to, const void* from, bool predicate = true,
                                 Site site = Site::here()) {
   async_issue(to, from, predicate, site);
-  place(to, uint4{~0u, ~0u, ~0u, ~0u});
+  emulated_store(to, uint4{~0u, ~0u, ~0u, ~0u});
 }
 inline void cp_async_commit() { async_commit(); }
 template <int groups_under_way>
 void cp_async_wait() {
   for (AsyncCopy copy; (copy = async_deliver(groups_under_way)).to;)
-    place(copy.to, copy.from ? fetch<uint4>(copy.from) : uint4{0, 0, 0, 0});
+    emulated_store(copy.to, copy.from ? emulated_load<uint4>(copy.from) : uint4{0, 0, 0, 0});
 }
 
 template <class T>

@@ -26,8 +26,8 @@ void launch_elementwise(LaunchStream at, void (*kernel)(Parameters...), std::int
          0, std::forward<Arguments>(arguments)...);
 }
 
-/// The packets of arrays of several types are those of the one whose elements are largest, so that
-/// none is more than one access.
+/// The packets of arrays of several types are those of the one whose elements are largest: of bf16
+/// and float, so that none is more than one access.
 template <class... T>
 inline constexpr int common_packet_width = std::min({packet_width<T>...});
 

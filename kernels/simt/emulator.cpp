@@ -820,7 +820,10 @@ int block_barrier(bool predicate, Site site) {
     arrived_count = predicate_count = 0;
     barrier_cell = new_cell();
     counts.barriers++;
-    if constexpr (traffic) count_requests();
+    if constexpr (traffic) {
+      count_requests();
+      std::for_each(threads, threads + thread_count, [](Thread& t) { t.meetings = 0; });
+    }
     for (int w = 0; w < warp_count; ++w) make_ready(w, warps[w].alive);
     active_warp = random_bit_of(runnable_warps, random_bits());
   }

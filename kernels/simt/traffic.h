@@ -27,7 +27,7 @@ struct AccessPlace {
   std::uint64_t lanes;     ///< that took part in them
   /// Of device memory: sectors of 32 bytes. Of shared memory: turns, in each of which every bank
   /// gives one word of 4 bytes; 8 bytes a lane take a turn for each half of the warp, 16 bytes one
-  /// for each quarter.
+  /// for each quarter (a GPU can do with fewer where halves or quarters want the same words).
   std::uint64_t units;
   /// What they would be without bytes that nobody asked for, and without conflicts.
   std::uint64_t least_units;

@@ -18,7 +18,7 @@ namespace {
 /// Of a frame: enough for a pass of radix 4 over half of 1024 samples.
 constexpr int frame_threads = 128;
 constexpr int decibel_threads = 256;
-/// Of which four have their two buffers in 128 KB of shared memory in f64.
+/// Whose two buffers take 32 KB of shared memory in f64.
 constexpr std::int64_t greatest_n_fft = 2048;
 
 template <class T>
@@ -51,8 +51,9 @@ struct OwnFrame {
 };
 
 /// Where element i of a transform lies in its buffer. Sixteen complex floats fill the banks once;
-/// each sixteen change places so that what half a warp writes, every fourth of 2 · 4ⁿ places, is in
-/// different banks. Pairs stay together.
+/// each sixteen change places so that what half a warp writes in a pass is in different banks,
+/// where transforms have 2 · 4ⁿ points, as for a frame of 1024 samples; with 4ⁿ points the first
+/// two passes take twice as long. Pairs stay together.
 __device__ __forceinline__ int place(int i) { return i ^ (i >> 4 & 3) << 1 ^ (i >> 5 & 1) << 3; }
 
 /// The Fourier transform of the n points `from`, n a power of two, by frame_threads threads, of

@@ -26,11 +26,11 @@ struct Frames {
   const T* weights;
 };
 
-/// How many frames of a clip a block of threads takes, one after the other in time: the more, the
-/// fewer bytes are written beside those that are meant. As many as shared memory holds.
+/// How many frames of a clip a block of threads takes, one after the other in time: four, so that
+/// it stores 16 bytes side by side, or one where four take more shared memory than every GPU has.
 template <class T>
 int frames_a_block(const SpectrogramParams& p) {
-  constexpr std::size_t most_bytes = 128 << 10;
+  constexpr std::size_t most_bytes = 64 << 10;
   return 4 * static_cast<std::size_t>(p.n_fft) * sizeof(Complex<T>) <= most_bytes ? 4 : 1;
 }
 template <class T>

@@ -238,17 +238,23 @@ TEST_CASE("training: a copied clip under another name is a leak with both names"
 }
 
 TEST_CASE("training: the learning rate rises over the first steps") {
-  const TemporaryFolder folder;
-  const fs::path run = folder / "run";
-  REQUIRE(train_mm(begin(run, {"--epochs", "3", "--warmup-steps", "15"})).status == 0);
-  std::vector<double> rates;
-  for (const std::string& line : lines_of(read_text(run / "metrics.jsonl")))
-    rates.push_back(json::parse(line).at("lr").get<double>());
-  // Of each epoch's last step, the 6th, 12th and 18th.
-  REQUIRE(rates.size() == 3);
-  CHECK(rates[0] == doctest::Approx(0.01 * 6 / 15));
-  CHECK(rates[1] == doctest::Approx(0.01 * 12 / 15));
-  CHECK(rates[2] == doctest::Approx(0.01));
+  for (const bool cosine : {false, true}) {
+    const TemporaryFolder folder;
+    const fs::path run = folder / "run";
+    REQUIRE(train_mm(begin(run, {"--epochs", "3", "--warmup-steps", "15", "--lr-schedule",
+                                 cosine ? "cosine" : "constant"}))
+                .status == 0);
+    std::vector<double> rates;
+    for (const std::string& line : lines_of(read_text(run / "metrics.jsonl")))
+      rates.push_back(json::parse(line).at("lr").get<double>());
+    // Of each epoch's last step, the 6th, 12th and 18th of 18.
+    REQUIRE(rates.size() == 3);
+    for (int epoch = 0; epoch < 3; ++epoch) {
+      const int step = 6 * (epoch + 1);
+      const double falling = cosine ? (1 + std::cos(3.14159265358979 * (step - 1) / 18)) / 2 : 1;
+      CHECK(rates[epoch] == doctest::Approx(0.01 * std::min(step / 15.0, 1.0) * falling));
+    }
+  }
 }
 
 TEST_CASE("training: a cosine takes the learning rate to zero") {

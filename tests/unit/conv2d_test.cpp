@@ -79,21 +79,21 @@ struct LargeCase {
 };
 const LargeCase large_cases[] = {
     // Of products on patches: tiles of 128 x 128,
-    {forward_biased_relu, {1, 17, 16, 88, 132, 3, 3, 1, 1, 1, 1}},
-    {backward_data, {1, 17, 16, 132, 88, 3, 3, 1, 1, 1, 1}},
-    {backward_weights, {2, 26, 24, 16, 132, 3, 3, 1, 1, 1, 1}},
+    {forward_biased_relu, {1, 17, 16, 88, 136, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 17, 16, 136, 88, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {2, 26, 24, 16, 136, 3, 3, 1, 1, 1, 1}},
     // 128 x 64,
-    {forward_biased_relu, {1, 22, 19, 128, 64, 3, 3, 1, 1, 1, 1}},
-    {backward_data, {1, 22, 19, 64, 128, 3, 3, 1, 1, 1, 1}},
-    {backward_weights, {2, 26, 24, 8, 132, 3, 3, 1, 1, 1, 1}},
+    {forward_biased_relu, {1, 32, 30, 128, 64, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 32, 30, 64, 128, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {2, 34, 33, 8, 136, 3, 3, 1, 1, 1, 1}},
     // 64 x 128,
-    {forward_biased, {1, 10, 10, 128, 132, 3, 3, 1, 1, 1, 1}},
-    {backward_data, {1, 10, 10, 132, 128, 3, 3, 1, 1, 1, 1}},
-    {backward_weights, {2, 28, 26, 40, 64, 3, 3, 1, 1, 1, 1}},
+    {forward_biased, {1, 10, 10, 256, 136, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 10, 10, 136, 256, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {2, 38, 38, 40, 64, 3, 3, 1, 1, 1, 1}},
     // and 64 x 64 of half as many threads.
-    {forward_biased, {1, 10, 10, 128, 68, 3, 3, 1, 1, 1, 1}},
-    {backward_data, {1, 10, 10, 68, 128, 3, 3, 1, 1, 1, 1}},
-    {backward_weights, {2, 26, 24, 8, 68, 3, 3, 1, 1, 1, 1}},
+    {forward_biased, {1, 12, 10, 480, 68, 3, 3, 1, 1, 1, 1}},
+    {backward_data, {1, 12, 10, 68, 480, 3, 3, 1, 1, 1, 1}},
+    {backward_weights, {2, 46, 46, 8, 68, 3, 3, 1, 1, 1, 1}},
     // The same for Winograd's products,
     {forward_biased_relu, {1, 48, 44, 16, 132, 3, 3, 1, 1, 1, 1}},
     {backward_data, {1, 48, 44, 132, 16, 3, 3, 1, 1, 1, 1}},
@@ -310,8 +310,9 @@ TEST_CASE("conv2d: large calls of the kernels agree with the reference in float6
           !std::string_view(row.name).ends_with(".tensor_core")) {
         INFO(name(row, d, c, DType::f32));
         const bool takes = static_cast<bool>(row.supports(c, DType::f32));
-        const bool for_winograd = c.in_channels >= 16;
-        CHECK((takes || row.kind == RowKind::library || !for_winograd));
+        const bool too_few_channels =
+            c.in_channels < 16 && std::string_view(row.name).ends_with(".winograd");
+        CHECK((takes || row.kind == RowKind::library || too_few_channels));
         if (!takes) continue;
         CHECK(run(row, d, c, f32).distance(truth) <=
               row.error_factor * test::sum_tolerance(reduction_length(d, c), DType::f32, sums));

@@ -30,7 +30,7 @@ const std::vector<LinearParams> cases = {
 struct LargeCase {
   std::int64_t rows, columns, depth;
 };
-const LargeCase large_cases[] = {{260, 132, 900}, {260, 64, 1500}, {70, 132, 1200}, {70, 68, 1200}};
+const LargeCase large_cases[] = {{264, 136, 904}, {264, 64, 2824}, {72, 136, 2184}, {72, 72, 4232}};
 
 enum Direction : std::uint8_t {
   forward,

@@ -118,7 +118,11 @@ TEST_CASE("traffic: conflicts in the banks of shared memory") {
 TEST_CASE("traffic: an asynchronous copy loads and stores 16 bytes") {
   const KernelTraffic traffic = traffic_of(SharedPattern::copies);
   check(total(traffic, Space::device, Access::load), 16, warps, 16 * warps, 16 * warps);
+  int found = 0;
   for (const AccessPlace& place : traffic.places)
-    if (place.space == Space::shared && place.access == Access::store && place.bytes == 16)
+    if (place.space == Space::shared && place.access == Access::store && place.bytes == 16) {
+      ++found;
       check(place, 16, warps, 4 * warps, 4 * warps);
+    }
+  CHECK(found == 1);
 }
