@@ -60,12 +60,20 @@ __global__ void shared_kernel(const float* x, float* y) {
   y[blockIdx.x * pattern_threads + t] = sum;
 }
 
+struct Launch {
+  const Stream& stream;
+  const float* x;
+  float* y;
+
+  void operator()(void (*kernel)(const float*, float*)) const {
+    simt::launch(stream, kernel, pattern_blocks, pattern_threads, 0, x, y);
+  }
+};
+
 }  // namespace
 
 void run(Pattern pattern, const Stream& stream, const float* x, float* y) {
-  const auto launch = [&](auto kernel) {
-    simt::launch(stream, kernel, pattern_blocks, pattern_threads, 0, x, y);
-  };
+  const Launch launch{stream, x, y};
   switch (pattern) {
     case Pattern::neighbours: return launch(device_kernel<Pattern::neighbours>);
     case Pattern::stride_two: return launch(device_kernel<Pattern::stride_two>);
@@ -80,9 +88,7 @@ void run(Pattern pattern, const Stream& stream, const float* x, float* y) {
 }
 
 void run(SharedPattern pattern, const Stream& stream, const float* x, float* y) {
-  const auto launch = [&](auto kernel) {
-    simt::launch(stream, kernel, pattern_blocks, pattern_threads, 0, x, y);
-  };
+  const Launch launch{stream, x, y};
   switch (pattern) {
     case SharedPattern::column: return launch(shared_kernel<SharedPattern::column>);
     case SharedPattern::padded_column: return launch(shared_kernel<SharedPattern::padded_column>);
