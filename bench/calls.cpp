@@ -1,5 +1,6 @@
 #include "bench/calls.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "engine/autograd.h"

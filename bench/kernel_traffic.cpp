@@ -13,6 +13,7 @@
 /// reason, and where one that is does so no more.
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -238,9 +239,9 @@ int run(const Options& options) {
   const Device device{DeviceType::simt};
   const std::regex filter(options.filter);
   Report report(options);
+  const bool all = options.precision == "all" || !options.check.empty();
   bool failed = false;
   for (const std::string precision : {"f32", "tf32", "bf16"}) {
-    const bool all = options.precision == "all" || !options.check.empty();
     if (!all && options.precision != precision) continue;
     Config config = resolve({}, {{"preset", options.preset}, {"precision", precision}});
     config.batch_size = options.batch;

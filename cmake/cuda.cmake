@@ -67,7 +67,7 @@ duet_report(cuBLAS "${cublas_target}" "${CUDAToolkit_LIBRARY_DIR}" "linear layer
 duet_report(cuFFT "${cufft_target}" "${CUDAToolkit_LIBRARY_DIR}" "spectrograms on CUDA have no library row")
 duet_report(cuDNN "${cudnn_target}" "${CUDNN_LIBRARY}" "layers on CUDA have our own rows alone")
 
-file(GLOB kernels CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*/*_cuda*.cu" "${PROJECT_SOURCE_DIR}/layers/fusion/*.cu")
+duet_cuda_sources(kernels)
 add_library(duet_cuda_kernels OBJECT ${kernels})
 target_include_directories(duet_cuda_kernels PRIVATE ${PROJECT_SOURCE_DIR})
 # fmt takes nvcc for a compiler that knows no constexpr, and cannot check format strings under it; g++ checks them where it

@@ -15,6 +15,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT DUET_SANITIZE)
   set(DUET_COUNTS_TRAFFIC ON)
 endif()
 
+# duet_cuda_sources(RESULT): every handwritten CUDA kernel of the project.
+function(duet_cuda_sources result)
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kernels/*/*_cuda*.cu" "${PROJECT_SOURCE_DIR}/layers/fusion/*.cu")
+  set(${result} ${sources} PARENT_SCOPE)
+endfunction()
+
 # duet_simt_flavour(FLAVOUR): makes the targets duet_simt_options_FLAVOUR (how to compile and link) and duet_simt_FLAVOUR
 # (the objects of the emulator). Flavours are made when they are first asked for.
 function(duet_simt_flavour flavour)

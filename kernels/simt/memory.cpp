@@ -191,11 +191,7 @@ void fill(void* to, unsigned char value, std::size_t bytes) {
 
 bool contains(const void* pointer) { return classify(pointer) == PointerKind::live; }
 
-bool in_device_range(const void* address) {
-  const char* const base = memory().base;
-  const char* const p = static_cast<const char*>(address);
-  return base && p >= base && p < base + range_bytes;
-}
+bool in_device_range(const void* address) { return memory().in_range(address); }
 
 PointerKind classify(const void* pointer) {
   Memory& m = memory();

@@ -23,7 +23,7 @@ void fill(void* to, unsigned char value, std::size_t bytes);
 /// Whether `pointer` points into a buffer in use (or right behind its end).
 bool contains(const void* pointer);
 
-/// Whether an address is one of the device's, of whatever buffer. Takes no lock.
+/// Whether an address is in a buffer of the device, in use or not, or between two. Takes no lock.
 bool in_device_range(const void* address);
 
 enum class PointerKind : unsigned char { live, freed, host };
